@@ -1,0 +1,3 @@
+"""sagelocal: a SageMaker control plane on your own machine."""
+
+__version__ = "0.1.0"

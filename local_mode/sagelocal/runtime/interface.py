@@ -1,0 +1,106 @@
+"""What the engine needs from a place where containers run. Docker and plain processes provide it.
+
+A container outlives the control plane: `start` returns a `Handle` that is plain text, is stored in
+the database, and still works in the next plane's life, after kill -9. Its log goes to a file that
+something other than the plane writes, or that can be written again from what the engine kept.
+
+Log files hold one line per event: `<unix time in ms>\\t<text>\\n` (see `store.logs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+class RuntimeFault(Exception):
+    """A container could not be prepared or started; the text is fit for a FailureReason."""
+
+
+class UnknownImage(RuntimeFault):
+    """No image answers to the name; the text says which names are known and the next step."""
+
+
+class RuntimeUnavailable(RuntimeFault):
+    """The runtime itself does not answer (no Docker engine, no permission)."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A host folder or file at a path of the container. Paths below /opt/ml for both runtimes."""
+
+    source: Path
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """One container as the cloud would start it.
+
+    `name` is unique on this machine. `image` is the URI that the client gave. `port` is the port
+    the container is told to listen on (SAGEMAKER_BIND_TO_PORT is set by the caller only if not
+    8080); None for a container that serves nothing.
+    """
+
+    name: str
+    image: str
+    log_path: Path
+    mounts: tuple[Mount, ...]
+    entrypoint: tuple[str, ...] | None = None
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    hostname: str | None = None
+    port: int | None = None
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    network_isolation: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A started container, by something that survives the plane: `id` is opaque text."""
+
+    runtime: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a container ended. `code` is 128 + N for signal N; `out_of_memory` when that is known."""
+
+    code: int
+    out_of_memory: bool = False
+    ended_at: float | None = None
+
+
+class Runtime(Protocol):
+    """Where containers run. Every method may be called from any thread."""
+
+    @property
+    def name(self) -> str:
+        """`docker` or `process`."""
+
+    def prepare(self, image: str) -> None:
+        """Make the image ready to start (build a venv, find the image). Raises RuntimeFault."""
+
+    def start(self, spec: ContainerSpec) -> Handle:
+        """Start it; returns as soon as it runs. Raises RuntimeFault."""
+
+    def wait(self, handle: Handle, timeout_seconds: float | None = None) -> Exit | None:
+        """Its exit, or None if it still runs after the timeout. The log is complete by then."""
+
+    def stop(self, handle: Handle, grace_seconds: float) -> Exit:
+        """SIGTERM, wait the grace, SIGKILL; its exit. Harmless if it has ended."""
+
+    def address(self, handle: Handle) -> str | None:
+        """`http://127.0.0.1:PORT` where its port is reached from this process; None if ended."""
+
+    def remove(self, handle: Handle) -> None:
+        """Forget it and free what it holds (not its mounts or log). Harmless if gone."""
+
+    def close(self) -> None:
+        """Let go of what this process holds; containers go on running."""

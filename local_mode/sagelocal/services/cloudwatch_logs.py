@@ -1,0 +1,7 @@
+"""CloudWatch Logs over the log files on disk."""
+
+from __future__ import annotations
+
+from sagelocal.services.calls import OperationTable
+
+OPERATIONS: OperationTable = {}

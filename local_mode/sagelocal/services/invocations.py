@@ -1,0 +1,7 @@
+"""sagemaker-runtime: InvokeEndpoint."""
+
+from __future__ import annotations
+
+from sagelocal.services.calls import OperationTable
+
+OPERATIONS: OperationTable = {}

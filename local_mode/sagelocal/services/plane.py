@@ -1,0 +1,61 @@
+"""The control plane put together: every part that service functions stand on, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sagelocal.engine.hosting import HostingEngine
+from sagelocal.engine.training import TrainingEngine
+from sagelocal.runtime.choose import choose_runtime
+from sagelocal.runtime.images import ImageCatalog
+from sagelocal.runtime.interface import Runtime
+from sagelocal.settings import Settings
+from sagelocal.store.database import Database
+from sagelocal.store.logs import LogStore
+from sagelocal.store.objects import ObjectStore
+from sagelocal.store.resources import Resources
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One running control plane."""
+
+    settings: Settings
+    resources: Resources
+    objects: ObjectStore
+    logs: LogStore
+    images: ImageCatalog
+    runtime: Runtime
+    training: TrainingEngine
+    hosting: HostingEngine
+
+
+@contextmanager
+def open_plane(settings: Settings) -> Iterator[Plane]:
+    """Open the data directory, take up what the last plane left, and yield the plane.
+
+    On leaving, workers stop and files are closed; containers go on running.
+    """
+    data = settings.data_dir
+    data.mkdir(parents=True, exist_ok=True)
+    database = Database(data / "plane.sqlite")
+    resources = Resources(database)
+    objects = ObjectStore(database, data / "objects")
+    logs = LogStore(data / "logs")
+    images = ImageCatalog.load(settings.containers_dir)
+    runtime = choose_runtime(settings, images)
+    training = TrainingEngine(
+        resources, objects, logs, runtime, settings, folder=data / "training-jobs"
+    )
+    hosting = HostingEngine(resources, objects, logs, runtime, settings, folder=data / "endpoints")
+    training.start()
+    hosting.start()
+    try:
+        yield Plane(settings, resources, objects, logs, images, runtime, training, hosting)
+    finally:
+        training.close()
+        hosting.close()
+        runtime.close()
+        database.close()

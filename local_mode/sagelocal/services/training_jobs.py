@@ -1,0 +1,7 @@
+"""Training jobs: create, describe, list, stop."""
+
+from __future__ import annotations
+
+from sagelocal.services.calls import OperationTable
+
+OPERATIONS: OperationTable = {}

@@ -1,0 +1,55 @@
+"""Every setting of the control plane: read once at the edge, frozen, passed down.
+
+Each field says what it does in `help`; `sagelocal up --help` and the README are made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+RuntimeName = Literal["auto", "docker", "process"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `sagelocal up` was told. All times are in seconds, all sizes in bytes."""
+
+    data_dir: Path = field(metadata={"help": "folder that holds everything the plane remembers"})
+    host: str = field(default="127.0.0.1", metadata={"help": "address to listen on"})
+    port: int = field(default=4570, metadata={"help": "port to listen on"})
+    runtime: RuntimeName = field(
+        default="auto", metadata={"help": "where containers run: docker, process, or auto"}
+    )
+    account: str = field(default="000000000000", metadata={"help": "the 12-digit account id"})
+    role: str = field(
+        default="SageLocalExecutionRole",
+        metadata={"help": "name of the IAM role that callers appear to have assumed"},
+    )
+    containers_dir: Path | None = field(
+        default=None, metadata={"help": "folder of image families; found beside sagelocal if unset"}
+    )
+    ping_timeout_seconds: float = field(
+        default=2.0, metadata={"help": "one /ping must answer within this"}
+    )
+    startup_timeout_seconds: float = field(
+        default=240.0, metadata={"help": "an endpoint's container must answer /ping within this"}
+    )
+    invocation_timeout_seconds: float = field(
+        default=60.0, metadata={"help": "one /invocations must answer within this"}
+    )
+    max_invocation_bytes: int = field(
+        default=25 * 1024 * 1024, metadata={"help": "largest InvokeEndpoint body"}
+    )
+    training_stop_grace_seconds: float = field(
+        default=120.0, metadata={"help": "SIGTERM to SIGKILL when a training job is stopped"}
+    )
+    hosting_stop_grace_seconds: float = field(
+        default=30.0,
+        metadata={"help": "SIGTERM to SIGKILL when an endpoint's container is stopped"},
+    )
+    max_memory_bytes: int | None = field(
+        default=None,
+        metadata={"help": "upper bound of a container's memory; the machine's own if unset"},
+    )
