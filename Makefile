@@ -1,0 +1,92 @@
+# sagelocal. `make` alone explains itself.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.8
+CACHE := $(CURDIR)/.cache
+RUNTIME ?= process
+# A private certificate authority given to pip or curl is given to uv too.
+export SSL_CERT_FILE ?= $(or $(PIP_CERT),$(CURL_CA_BUNDLE))
+ifeq ($(SSL_CERT_FILE),)
+unexport SSL_CERT_FILE
+endif
+export SAGELOCAL_TEST_CLIENTS := $(CACHE)/clients/bin/python
+export SAGELOCAL_TEST_MXNET := $(CACHE)/mxnet/bin/python
+
+UV := $(shell command -v uv 2>/dev/null || echo $(CACHE)/tools/bin/uv)
+BIN := .venv/bin
+SOURCES := train serve local_mode containers tests
+
+.PHONY: help setup clients mxnet lock check fix test test-docker demo bench base images clean
+
+help: ## this list
+	@echo "sagelocal: SageMaker notebooks, scripts and containers on one laptop"
+	@echo
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t' | sed 's/^/  make /'
+	@echo
+	@echo "  RUNTIME=process|docker says where 'make demo' runs its containers (now: $(RUNTIME))."
+
+setup: .venv/.stamp ## the development environment, in .venv
+clients: $(CACHE)/clients/.stamp ## the SageMaker SDK, boto3 and the AWS CLI, in an environment of their own
+mxnet: $(CACHE)/mxnet/.stamp ## mxnet 1.9.1, the oracle for artifacts, in an environment of its own
+
+check: setup ## format, lint, types, import contracts, locks; changes nothing
+	$(UV) lock --check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+
+fix: setup ## format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup clients mxnet ## every test that needs no Docker
+	$(BIN)/pytest -m "not docker"
+
+test-docker: setup clients mxnet images ## every test that needs a Docker engine
+	$(BIN)/pytest -m docker
+
+demo: setup clients mxnet $(if $(filter docker,$(RUNTIME)),base image-base image-linear_learner) ## a whole notebook against a fresh control plane; RUNTIME=docker for Docker
+	$(BIN)/python tests/clients/chapter/demo.py --runtime $(RUNTIME)
+
+bench: setup clients ## the figures we claim, as ratios of things measured in turns
+	$(BIN)/python tests/bench/run.py
+
+base: .build/ca.pem ## the Docker base image (made with debootstrap where python:3.11-slim cannot be pulled)
+	bash containers/base/make_base.sh
+
+images: setup base $(patsubst containers/%/Dockerfile,image-%,$(wildcard containers/*/Dockerfile)) ## every family's Docker image
+
+image-%: setup base ## one family's Docker image: make image-linear_learner
+	$(BIN)/sagelocal build $(subst _,-,$*)
+
+lock: $(UV) ## compile every lock anew
+	$(UV) lock --upgrade
+	for file in tests/environments/*.in containers/*/requirements.in; do \
+	  $(UV) pip compile -q --upgrade --python-version 3.11 --no-header -o "$${file%.in}.lock" "$$file"; done
+
+clean: ## remove everything that make made here
+	rm -rf .venv .cache .build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# --- files behind the targets -----------------------------------------------------------------
+
+$(CACHE)/tools/bin/uv:
+	python3 -m venv $(CACHE)/tools
+	$(CACHE)/tools/bin/pip install -q uv==$(UV_VERSION)
+
+.venv/.stamp: pyproject.toml uv.lock $(wildcard */pyproject.toml containers/formats/pyproject.toml) | $(UV)
+	$(UV) sync --frozen --quiet
+	@touch $@
+
+$(CACHE)/%/.stamp: tests/environments/%.lock | $(UV)
+	$(UV) venv --quiet --clear --python 3.11 $(CACHE)/$*
+	$(UV) pip sync --quiet --python $(CACHE)/$*/bin/python $<
+	@touch $@
+
+# The machine's private CA bundle for package downloads inside builds; never part of an image.
+.build/ca.pem:
+	@mkdir -p .build
+	@cp "$(or $(PIP_CERT),$(SSL_CERT_FILE),/dev/null)" $@

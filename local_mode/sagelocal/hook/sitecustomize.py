@@ -1,0 +1,162 @@
+"""Runs at the start of every Python below `sagelocal exec`: what AWS_ENDPOINT_URL cannot do.
+
+Python imports a module of this name by itself when it finds one on its path. This one changes no
+file and imports no client; it waits for a client to be imported and then changes three things:
+
+- botocore: a client that asks for a built-in AWS address (`https://sts.us-east-1.amazonaws.com`, as
+  the SageMaker SDK does for STS) is sent where AWS_ENDPOINT_URL says.
+- botocore's waiters and the SDK's waiting loops look every SAGELOCAL_POLL_SECONDS (0.25) instead
+  of every 5 to 120 seconds; how long they wait in all stays as it was. `0` leaves them alone.
+- the SDK's telemetry, which calls an address on the internet, is not sent.
+
+It needs nothing but the standard library, as it runs in the user's own environment, and of that
+only what starts fast: `importlib.abc` and `importlib.util` would import `typing`.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import math
+import os
+import re
+import sys
+
+TYPE_CHECKING = False  # spares every Python that starts the import of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
+    from typing import Any
+
+AWS_ADDRESS = re.compile(r"^https://[a-z0-9.-]+\.amazonaws\.com(\.cn)?/?$")
+WAITING_MODULES = (
+    "sagemaker.session",
+    "sagemaker.core.resources",
+    "sagemaker.core.helper.session_helper",
+    "sagemaker_core.main.resources",
+)
+TELEMETRY_MODULES = (
+    "sagemaker.telemetry.telemetry_logging",
+    "sagemaker.core.telemetry.telemetry_logging",
+    "sagemaker_core.main.telemetry.telemetry_logging",
+)
+
+
+def poll_seconds() -> float:
+    """The longest a client sleeps between two looks, in seconds; 0 leaves the clients' own."""
+    try:
+        return float(os.environ.get("SAGELOCAL_POLL_SECONDS", "0.25"))
+    except ValueError:
+        return 0.25
+
+
+def send_to_endpoint_variable(module: Any) -> None:
+    """botocore.session: drop a built-in AWS address, so that AWS_ENDPOINT_URL is obeyed."""
+    original = module.Session.create_client
+
+    def create_client(self: Any, *args: Any, **kwargs: Any) -> Any:
+        address = kwargs.get("endpoint_url")
+        if address and os.environ.get("AWS_ENDPOINT_URL") and AWS_ADDRESS.match(address):
+            kwargs["endpoint_url"] = None
+        return original(self, *args, **kwargs)
+
+    module.Session.create_client = create_client
+
+
+def look_more_often(module: Any) -> None:
+    """botocore.waiter: the same total time in more, shorter steps."""
+    original = module.Waiter.wait
+
+    def wait(self: Any, **kwargs: Any) -> Any:
+        poll = poll_seconds()
+        config = dict(kwargs.pop("WaiterConfig", None) or {})
+        delay = config.get("Delay", self.config.delay)
+        attempts = config.get("MaxAttempts", self.config.max_attempts)
+        if 0 < poll < delay:
+            config = {"Delay": poll, "MaxAttempts": max(1, math.ceil(delay * attempts / poll))}
+        return original(self, WaiterConfig=config, **kwargs)
+
+    module.Waiter.wait = wait
+
+
+class ShortSleeps:
+    """Stands for the `time` module inside a client's module: the same, with shorter sleeps."""
+
+    def __init__(self, time: Any) -> None:
+        self._time = time
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._time, name)
+
+    def sleep(self, seconds: float) -> None:
+        poll = poll_seconds()
+        self._time.sleep(min(seconds, poll) if poll > 0 else seconds)
+
+
+def sleep_less(module: Any) -> None:
+    """A module that waits in loops of `time.sleep`: each sleep is cut short."""
+    if hasattr(module, "time"):
+        module.time = ShortSleeps(module.time)
+
+
+def send_no_telemetry(module: Any) -> None:
+    """The SDK's telemetry module: the one function that sends does nothing."""
+    if hasattr(module, "_send_telemetry_request"):
+        module._send_telemetry_request = lambda *args, **kwargs: None
+
+
+CHANGES: dict[str, Callable[[Any], None]] = {
+    "botocore.session": send_to_endpoint_variable,
+    "botocore.waiter": look_more_often,
+    **dict.fromkeys(WAITING_MODULES, sleep_less),
+    **dict.fromkeys(TELEMETRY_MODULES, send_no_telemetry),
+}
+
+
+class ChangingLoader:
+    """Loads a module as its own loader does, then applies the change that waits for it."""
+
+    def __init__(self, loader: Any, change: Callable[[Any], None]) -> None:
+        self._loader = loader
+        self._change = change
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        self._change(module)
+
+
+class ChangingFinder:
+    """Finds the modules named in CHANGES where they are, and wraps their loader."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        change = CHANGES.get(name)
+        if change is None:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = ChangingLoader(spec.loader, change)  # type: ignore[assignment]
+        return spec
+
+
+def run_hidden_sitecustomize() -> None:
+    """Run the `sitecustomize` that this file hides, if the environment has one of its own."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    elsewhere = [p for p in sys.path if os.path.abspath(p or os.curdir) != here]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", elsewhere)
+    if spec is not None and spec.loader is not None:
+        module = type(sys)(spec.name)
+        module.__file__ = spec.origin
+        module.__spec__ = spec
+        spec.loader.exec_module(module)
+
+
+sys.meta_path.insert(0, ChangingFinder())
+run_hidden_sitecustomize()
