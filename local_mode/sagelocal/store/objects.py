@@ -1,0 +1,337 @@
+"""S3's state: buckets and objects. Rows say what there is, plain files hold the bytes.
+
+A write fills a new file, and one transaction makes it the object: whoever reads meanwhile gets the
+old object whole or the new one whole, and `kill -9` leaves one of the two. Like the database, files
+are not synced to the platter at each write: only a power cut can lose the last few.
+
+    object_rows       what a row means, and the steps that all writers share
+    object_files      the bytes
+    object_listing    pages, prefixes and delimiters
+    object_uploads    multipart uploads
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from sagelocal.store.database import Database
+from sagelocal.store.object_files import Incoming, ObjectFiles, clone, md5_of, move
+from sagelocal.store.object_listing import Listing, Selection, list_objects
+from sagelocal.store.object_rows import (
+    DEFAULT_CONTENT_TYPE,
+    Bucket,
+    BucketExists,
+    BucketNotEmpty,
+    Check,
+    Description,
+    NewObject,
+    NoSuchBucket,
+    NoSuchKey,
+    ObjectInfo,
+    ObjectPart,
+    ObjectStoreError,
+    delete_discarded_files,
+    discard_file,
+    find_object,
+    object_info,
+    publish,
+    require_bucket,
+)
+
+__all__ = [
+    "Bucket",
+    "BucketExists",
+    "BucketNotEmpty",
+    "Description",
+    "Incoming",
+    "Listing",
+    "NoSuchBucket",
+    "NoSuchKey",
+    "ObjectInfo",
+    "ObjectPart",
+    "ObjectStore",
+    "ObjectStoreError",
+]
+
+
+class ObjectStore:
+    """Buckets and objects, durable below `root`. Safe to use from any number of threads."""
+
+    def __init__(self, database: Database, root: Path) -> None:
+        self._database = database
+        self._files = ObjectFiles(root)
+        delete_discarded_files(self._database, self._files)
+
+    # Buckets
+
+    def create_bucket(self, name: str, region: str) -> Bucket:
+        """Raises BucketExists."""
+        bucket = Bucket(name, region, time.time())
+        with self._database.write() as connection:
+            if connection.execute("SELECT 1 FROM buckets WHERE name=?", (name,)).fetchone():
+                raise BucketExists(name)
+            connection.execute(
+                "INSERT INTO buckets VALUES (?,?,?)", (name, region, bucket.created_at)
+            )
+        return bucket
+
+    def delete_bucket(self, name: str) -> None:
+        """With its unfinished uploads. Raises NoSuchBucket, BucketNotEmpty."""
+        with self._database.write() as connection:
+            require_bucket(connection, name)
+            if connection.execute("SELECT 1 FROM objects WHERE bucket=?", (name,)).fetchone():
+                raise BucketNotEmpty(name)
+            of_bucket = "upload IN (SELECT id FROM uploads WHERE bucket=?)"
+            connection.execute(
+                "INSERT INTO discarded_files SELECT file FROM upload_parts WHERE " + of_bucket,
+                (name,),
+            )
+            connection.execute("DELETE FROM upload_parts WHERE " + of_bucket, (name,))
+            connection.execute("DELETE FROM uploads WHERE bucket=?", (name,))
+            connection.execute("DELETE FROM buckets WHERE name=?", (name,))
+        delete_discarded_files(self._database, self._files)
+
+    def buckets(self) -> Sequence[Bucket]:
+        """Every bucket, by name."""
+        rows = self._database.read("SELECT * FROM buckets ORDER BY name")
+        return [Bucket(row["name"], row["region"], row["created_at"]) for row in rows]
+
+    def bucket(self, name: str) -> Bucket:
+        """Raises NoSuchBucket."""
+        row = self._database.read_one("SELECT * FROM buckets WHERE name=?", (name,))
+        if row is None:
+            raise NoSuchBucket(name)
+        return Bucket(row["name"], row["region"], row["created_at"])
+
+    def has_bucket(self, name: str) -> bool:
+        return self._database.read_one("SELECT 1 FROM buckets WHERE name=?", (name,)) is not None
+
+    def bucket_document(self, bucket: str, kind: str) -> str | None:
+        """A document that was put with the bucket, or None. Raises NoSuchBucket."""
+        self.bucket(bucket)
+        row = self._database.read_one(
+            "SELECT document FROM bucket_documents WHERE bucket=? AND kind=?", (bucket, kind)
+        )
+        return str(row["document"]) if row else None
+
+    def put_bucket_document(self, bucket: str, kind: str, document: str) -> None:
+        """Keep a document with the bucket, in place of the one of its kind. Raises NoSuchBucket."""
+        with self._database.write() as connection:
+            require_bucket(connection, bucket)
+            connection.execute(
+                "INSERT OR REPLACE INTO bucket_documents VALUES (?,?,?)", (bucket, kind, document)
+            )
+
+    def delete_bucket_document(self, bucket: str, kind: str) -> None:
+        """Raises NoSuchBucket; a document that is not there is no error."""
+        with self._database.write() as connection:
+            require_bucket(connection, bucket)
+            connection.execute(
+                "DELETE FROM bucket_documents WHERE bucket=? AND kind=?", (bucket, kind)
+            )
+
+    # Reading objects
+
+    def head(self, bucket: str, key: str) -> ObjectInfo | None:
+        """The object, or None. Raises NoSuchBucket."""
+        row = self._database.read_one(
+            "SELECT * FROM objects WHERE bucket=? AND key=?", (bucket, key)
+        )
+        if row is None:
+            self.bucket(bucket)
+            return None
+        return object_info(row)
+
+    def get(self, bucket: str, key: str) -> ObjectInfo:
+        """The object. Raises NoSuchBucket, NoSuchKey."""
+        info = self.head(bucket, key)
+        if info is None:
+            raise NoSuchKey(bucket, key)
+        return info
+
+    def open(self, info: ObjectInfo) -> BinaryIO:
+        """Its bytes; the caller closes. Raises NoSuchKey if it was replaced or deleted since.
+
+        Once open, it can be read to its end whatever happens to the object.
+        """
+        try:
+            return self.path(info).open("rb", buffering=0)
+        except FileNotFoundError as error:
+            raise NoSuchKey(info.bucket, info.key) from error
+
+    def read(self, bucket: str, key: str) -> tuple[ObjectInfo, BinaryIO]:
+        """The object as it is now, and its bytes. Raises NoSuchBucket, NoSuchKey."""
+        info = self.get(bucket, key)
+        while True:
+            try:
+                return info, self.open(info)
+            except NoSuchKey:
+                # Replaced between the two steps: the row has the new file, or is gone.
+                newer = self.get(bucket, key)
+                if newer.file == info.file:
+                    raise
+                info = newer
+
+    def path(self, info: ObjectInfo) -> Path:
+        """Where its bytes lie, for reading only; gone when the object is replaced or deleted."""
+        return self._files.path(info.file)
+
+    def parts(self, info: ObjectInfo) -> Sequence[ObjectPart]:
+        """The parts it was uploaded in, by number; empty unless by multipart upload."""
+        rows = self._database.read(
+            "SELECT * FROM object_parts WHERE file=? ORDER BY number", (info.file,)
+        )
+        return [ObjectPart(r["number"], r["size"], json.loads(r["checksums"])) for r in rows]
+
+    def stage(self, info: ObjectInfo, target: Path) -> None:
+        """Put the object's bytes at `target`, a new file that its owner may overwrite.
+
+        Shares the disk blocks where the file system can, else copies. Raises NoSuchKey if the
+        object was replaced or deleted since, FileExistsError when `target` is there.
+        """
+        try:
+            clone(self.path(info), target)
+        except FileNotFoundError as error:
+            if target.parent.is_dir():
+                raise NoSuchKey(info.bucket, info.key) from error
+            raise
+
+    def list(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        limit: int | None = None,
+    ) -> Listing:
+        """The objects whose key begins with `prefix`, in the order of their keys' UTF-8 bytes.
+
+        With a delimiter, keys that have it behind the prefix are rolled up to that point into
+        `prefixes`. `start_after` leaves out everything up to and including that key, or that
+        prefix and all below it. `limit` counts objects and prefixes. Raises NoSuchBucket.
+        """
+        self.bucket(bucket)
+        return list_objects(
+            self._database, Selection(bucket, prefix, delimiter, start_after), limit
+        )
+
+    # Writing objects
+
+    def incoming(self) -> Incoming:
+        """An empty file to write an object's bytes to, for `put`. Use it in a `with` block."""
+        return self._files.incoming()
+
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        incoming: Incoming,
+        *,
+        etag: str | None = None,
+        description: Description | None = None,
+        check: Check | None = None,
+    ) -> ObjectInfo:
+        """Make `incoming` the object; its ETag is the MD5 of what was written unless given.
+
+        Raises NoSuchBucket, and whatever `check` raises.
+        """
+        incoming.close()
+        return self._publish(
+            NewObject(
+                bucket,
+                key,
+                incoming.path,
+                incoming.size,
+                etag or incoming.md5,
+                description or Description(),
+            ),
+            check,
+        )
+
+    def put_stream(
+        self,
+        bucket: str,
+        key: str,
+        stream: BinaryIO,
+        *,
+        content_type: str = DEFAULT_CONTENT_TYPE,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """Make everything left in `stream` the object. Raises NoSuchBucket."""
+        with self.incoming() as incoming:
+            incoming.write_all(stream)
+            return self.put(
+                bucket,
+                key,
+                incoming,
+                description=Description(content_type, metadata or {}),
+            )
+
+    def put_file(
+        self,
+        bucket: str,
+        key: str,
+        path: Path,
+        *,
+        content_type: str = DEFAULT_CONTENT_TYPE,
+        metadata: Mapping[str, str] | None = None,
+        consume: bool = False,
+    ) -> ObjectInfo:
+        """Make a file's bytes the object, sharing disk blocks where the file system can.
+
+        `consume` takes the file itself (a rename where possible): it is gone afterwards, and nobody
+        may have it open for writing. Raises NoSuchBucket.
+        """
+        self.bucket(bucket)
+        target = self._files.new_path()
+        try:
+            (move if consume else clone)(path, target)
+            target.chmod(0o444)
+            return self._publish(
+                NewObject(
+                    bucket,
+                    key,
+                    target,
+                    target.stat().st_size,
+                    md5_of(target),
+                    Description(content_type, metadata or {}),
+                )
+            )
+        finally:
+            target.unlink(missing_ok=True)
+
+    def describe(self, info: ObjectInfo, description: Description) -> None:
+        """Replace what the object carries besides its bytes (its tags).
+
+        Raises NoSuchKey if it was replaced or deleted since.
+        """
+        with self._database.write() as connection:
+            changed = connection.execute(
+                "UPDATE objects SET description=? WHERE file=?", (description.to_json(), info.file)
+            ).rowcount
+        if not changed:
+            raise NoSuchKey(info.bucket, info.key)
+
+    def delete(self, bucket: str, key: str, *, check: Check | None = None) -> bool:
+        """Delete it; whether it was there. Raises NoSuchBucket, and whatever `check` raises."""
+        with self._database.write() as connection:
+            current = find_object(connection, bucket, key)
+            if check is not None:
+                check(current)
+            if current is None:
+                return False
+            connection.execute("DELETE FROM objects WHERE file=?", (current.file,))
+            discard_file(connection, current.file)
+        delete_discarded_files(self._database, self._files)
+        return True
+
+    def _publish(self, new: NewObject, check: Check | None = None) -> ObjectInfo:
+        with self._database.write() as connection:
+            info = publish(connection, self._files, new, check)
+        delete_discarded_files(self._database, self._files)
+        return info
