@@ -6,6 +6,7 @@ A running plane is described by `plane.json` in its data directory. The file may
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -16,13 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import urllib3
+from urllib.parse import urlsplit
 
 HEALTH_PATH = "/_sagelocal/health"
 STATE_FILE = "plane.json"
 LOG_FILE = "plane.log"
-_HTTP = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=2.0))
+HEALTH_TIMEOUT_SECONDS = 2.0
 
 
 class PlaneError(Exception):
@@ -53,11 +53,7 @@ def find(data_dir: Path) -> RunningPlane | None:
         url, pid = str(state["url"]), int(state["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    try:
-        answer = _HTTP.request("GET", url + HEALTH_PATH)
-        health = answer.json() if answer.status == 200 else None
-    except (urllib3.exceptions.HTTPError, ValueError):
-        return None
+    health = _health(url)
     return RunningPlane(url, pid, health) if health and health.get("pid") == pid else None
 
 
@@ -121,6 +117,20 @@ def stop(plane: RunningPlane, timeout_seconds: float = 15.0) -> None:
             return
         time.sleep(0.02)
     raise PlaneError(f"the plane (process {plane.pid}) did not end within {timeout_seconds:.0f} s")
+
+
+def _health(url: str) -> dict[str, Any] | None:
+    """What the plane at `url` says of itself; None if nothing sensible answers there."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=HEALTH_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", HEALTH_PATH)
+        answer = connection.getresponse()
+        document = json.loads(answer.read()) if answer.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return document if isinstance(document, dict) else None
 
 
 def _ended(pid: int) -> bool:
