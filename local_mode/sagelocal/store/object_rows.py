@@ -23,9 +23,8 @@ DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 class ObjectStoreError(Exception):
     """Root of what the object store refuses.
 
-    ObjectStoreError
-        NoSuchBucket      BucketExists      BucketNotEmpty
-        NoSuchKey         NoSuchUpload      NoSuchPart"""
+    NoSuchBucket, BucketExists, BucketNotEmpty, NoSuchKey, NoSuchUpload
+    """
 
 
 class NoSuchBucket(ObjectStoreError):
@@ -59,6 +58,16 @@ class NoSuchKey(ObjectStoreError):
         super().__init__(f"there is no object s3://{bucket}/{key}")
         self.bucket = bucket
         self.key = key
+
+
+class NoSuchUpload(ObjectStoreError):
+    """The multipart upload was completed or aborted, or never was."""
+
+    def __init__(self, bucket: str, key: str, upload: str) -> None:
+        super().__init__(f"there is no upload {upload!r} to s3://{bucket}/{key}")
+        self.bucket = bucket
+        self.key = key
+        self.upload = upload
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,8 @@ class ObjectPart:
 class ObjectInfo:
     """One object as it was when asked for. `size` in bytes, `etag` without quotes.
 
-    `part_count` is None unless the object came by multipart upload. `file` names the bytes and
-    belongs to the store.
+    `part_count` and `upload` are None unless the object came by multipart upload. `file` names the
+    bytes and belongs to the store.
     """
 
     bucket: str
@@ -117,6 +126,7 @@ class ObjectInfo:
     modified_at: float
     description: Description
     part_count: int | None
+    upload: str | None
     file: int
 
     @property
@@ -149,6 +159,7 @@ def object_info(row: sqlite3.Row) -> ObjectInfo:
         modified_at=row["modified_at"],
         description=Description.from_json(row["description"]),
         part_count=row["part_count"],
+        upload=row["upload"],
         file=row["file"],
     )
 
@@ -201,7 +212,10 @@ def delete_discarded_files(database: Database, files: ObjectFiles) -> None:
 
 @dataclass(frozen=True)
 class NewObject:
-    """An object about to be: its bytes are the finished file `source`."""
+    """An object about to be: its bytes are the finished file `source`.
+
+    `parts` and `upload` tell of the multipart upload that it came by.
+    """
 
     bucket: str
     key: str
@@ -210,6 +224,7 @@ class NewObject:
     etag: str
     description: Description
     parts: Sequence[ObjectPart] = ()
+    upload: str | None = None
 
 
 def publish(
@@ -230,10 +245,11 @@ def publish(
         modified_at=time.time(),
         description=new.description,
         part_count=len(new.parts) or None,
+        upload=new.upload,
         file=adopt_file(connection, files, new.source),
     )
     connection.execute(
-        "INSERT INTO objects VALUES (?,?,?,?,?,?,?,?)",
+        "INSERT INTO objects VALUES (?,?,?,?,?,?,?,?,?)",
         (
             info.bucket,
             info.key,
@@ -242,6 +258,7 @@ def publish(
             info.etag,
             info.modified_at,
             info.part_count,
+            info.upload,
             info.description.to_json(),
         ),
     )

@@ -31,6 +31,7 @@ from sagelocal.store.object_rows import (
     NewObject,
     NoSuchBucket,
     NoSuchKey,
+    NoSuchUpload,
     ObjectInfo,
     ObjectPart,
     ObjectStoreError,
@@ -41,6 +42,7 @@ from sagelocal.store.object_rows import (
     publish,
     require_bucket,
 )
+from sagelocal.store.object_uploads import Upload, UploadPart, Uploads, drop_uploads
 
 __all__ = [
     "Bucket",
@@ -51,10 +53,14 @@ __all__ = [
     "Listing",
     "NoSuchBucket",
     "NoSuchKey",
+    "NoSuchUpload",
     "ObjectInfo",
     "ObjectPart",
     "ObjectStore",
     "ObjectStoreError",
+    "Upload",
+    "UploadPart",
+    "Uploads",
 ]
 
 
@@ -64,6 +70,7 @@ class ObjectStore:
     def __init__(self, database: Database, root: Path) -> None:
         self._database = database
         self._files = ObjectFiles(root)
+        self.uploads = Uploads(database, self._files)
         delete_discarded_files(self._database, self._files)
 
     # Buckets
@@ -85,13 +92,7 @@ class ObjectStore:
             require_bucket(connection, name)
             if connection.execute("SELECT 1 FROM objects WHERE bucket=?", (name,)).fetchone():
                 raise BucketNotEmpty(name)
-            of_bucket = "upload IN (SELECT id FROM uploads WHERE bucket=?)"
-            connection.execute(
-                "INSERT INTO discarded_files SELECT file FROM upload_parts WHERE " + of_bucket,
-                (name,),
-            )
-            connection.execute("DELETE FROM upload_parts WHERE " + of_bucket, (name,))
-            connection.execute("DELETE FROM uploads WHERE bucket=?", (name,))
+            drop_uploads(connection, name)
             connection.execute("DELETE FROM buckets WHERE name=?", (name,))
         delete_discarded_files(self._database, self._files)
 

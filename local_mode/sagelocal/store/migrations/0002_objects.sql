@@ -29,6 +29,7 @@ CREATE TABLE objects (
     etag        TEXT NOT NULL,
     modified_at REAL NOT NULL,
     part_count  INTEGER,
+    upload      TEXT, -- the multipart upload that made it: to answer a repeated completion
     description TEXT NOT NULL,
     PRIMARY KEY (bucket, key)
 );
@@ -43,11 +44,12 @@ CREATE TABLE object_parts (
 ) WITHOUT ROWID;
 
 CREATE TABLE uploads (
-    id           TEXT PRIMARY KEY,
-    bucket       TEXT NOT NULL REFERENCES buckets (name),
-    key          TEXT NOT NULL,
-    initiated_at REAL NOT NULL,
-    description  TEXT NOT NULL
+    id                 TEXT PRIMARY KEY,
+    bucket             TEXT NOT NULL REFERENCES buckets (name),
+    key                TEXT NOT NULL,
+    initiated_at       REAL NOT NULL,
+    checksum_algorithm TEXT,
+    description        TEXT NOT NULL
 );
 CREATE INDEX uploads_by_key ON uploads (bucket, key, initiated_at, id);
 
@@ -60,13 +62,4 @@ CREATE TABLE upload_parts (
     modified_at REAL NOT NULL,
     checksums   TEXT NOT NULL,
     PRIMARY KEY (upload, number)
-) WITHOUT ROWID;
-
--- What an upload that was completed became, so that a repeated CompleteMultipartUpload (the answer
--- to the first was lost) gets the same answer.
-CREATE TABLE completed_uploads (
-    id           TEXT PRIMARY KEY,
-    bucket       TEXT NOT NULL,
-    key          TEXT NOT NULL,
-    file         INTEGER NOT NULL
 ) WITHOUT ROWID;
