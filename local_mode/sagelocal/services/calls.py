@@ -26,7 +26,8 @@ Result = Mapping[str, Any]
 class Call:
     """Who asks for what: the context of one request.
 
-    `base_url` is the address the client reached us at, `http://127.0.0.1:4570`.
+    `base_url` is the address the client reached us at, `http://127.0.0.1:4570`; `query` is the raw
+    query string, where presigned requests carry their signature.
     """
 
     service: str
@@ -36,6 +37,7 @@ class Call:
     base_url: str
     access_key: str | None = None
     headers: Headers = field(default_factory=Headers)
+    query: str = ""
 
 
 Operation = Callable[["Plane", Call, Params], Result]
