@@ -41,3 +41,11 @@ class Fault(Exception):
 def validation(message: str) -> Fault:
     """SageMaker's answer to a request it cannot accept (400 ValidationException)."""
     return Fault("ValidationException", message)
+
+
+def malformed_xml() -> Fault:
+    """S3's answer to a body that does not fit its schema."""
+    return Fault(
+        "MalformedXML",
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )

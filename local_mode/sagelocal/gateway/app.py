@@ -1,0 +1,145 @@
+"""The WSGI application: environ to request, response to WSGI.
+
+The path is taken raw, as it was sent: an S3 key may hold `%2F`, `+` and `//`, and a decoded path
+cannot tell them from what they are not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from sagelocal import __version__
+from sagelocal.gateway.body import RequestBody, buffered
+from sagelocal.gateway.dispatch import Dispatcher, Exchange
+from sagelocal.gateway.handlers import HEALTH_PATH, Handler, HealthCheck, HostCheck, walk
+from sagelocal.protocol.http import Headers, HttpRequest, HttpResponse
+from sagelocal.protocol.identify import FORM
+from sagelocal.services.calls import OperationTable
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from sagelocal.services.plane import Plane
+
+# How `_` in a header's name is written in the environ's keys, where WSGI would make it one with
+# `-` (`x-amz-meta-my_key` is not `x-amz-meta-my-key`). The server sees to it before it makes them.
+UNDERSCORE = " "
+
+# Forms are small; what claims to be one and is larger is somebody's upload.
+_LARGEST_FORM_BYTES = 1024 * 1024
+
+_FILE_BLOCK_BYTES = 256 * 1024
+
+_WITHOUT_LENGTH = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+
+
+def create_app(
+    plane: Plane, operations: OperationTable, *, pid: int | None = None
+) -> WSGIApplication:
+    """The application for a plane. `pid` is the process to signal; this one if unset."""
+    settings = plane.settings
+
+    def facts() -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "data_dir": str(settings.data_dir),
+            "runtime": plane.runtime.name,
+            "host": settings.host,
+            "port": settings.port,
+            "pid": pid or os.getpid(),
+        }
+
+    handlers: Sequence[Handler] = (
+        HostCheck(settings.host),
+        HealthCheck(facts),
+        Dispatcher(plane, operations),
+    )
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = to_request(environ)
+        host = request.headers.get("host", f"{settings.host}:{settings.port}")
+        exchange = Exchange(request, f"{environ['wsgi.url_scheme']}://{host}")
+        response = walk(handlers, exchange)
+        if request.path != HEALTH_PATH:
+            exchange.log(response.status)
+        return _send(response, environ, start_response)
+
+    return app
+
+
+def to_request(environ: WSGIEnvironment) -> HttpRequest:
+    """The request as it was sent."""
+    path, query = _raw_target(environ)
+    text = environ.get("CONTENT_LENGTH")
+    length = int(text) if text else None
+    if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
+        length = 0
+    request = HttpRequest(
+        method=environ["REQUEST_METHOD"],
+        path=path,
+        query=query,
+        headers=Headers(_headers(environ)),
+        body=cast(Any, RequestBody(environ["wsgi.input"], length)),
+        content_length=length,
+    )
+    if _is_form(request):
+        return dataclasses.replace(request, body=buffered(request.body))
+    return request
+
+
+def _raw_target(environ: WSGIEnvironment) -> tuple[str, str]:
+    """Path and query of the request line, which may hold a whole URL (RFC 9112, 3.2.2)."""
+    target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/"
+    if not target.startswith("/"):
+        parts = urlsplit(target)
+        return parts.path or "/", parts.query
+    path, _, query = target.partition("?")
+    return path, query
+
+
+def _headers(environ: WSGIEnvironment) -> Iterator[tuple[str, str]]:
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            yield key[5:].replace("_", "-").replace(UNDERSCORE, "_").lower(), value
+    for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
+        if environ.get(key):
+            yield name, environ[key]
+
+
+def _is_form(request: HttpRequest) -> bool:
+    return (
+        request.method == "POST"
+        and request.path == "/"
+        and request.headers.get("content-type", "").startswith(FORM)
+        and (request.content_length or 0) <= _LARGEST_FORM_BYTES
+    )
+
+
+def _send(
+    response: HttpResponse, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    headers = list(response.headers)
+    has_length = any(name.lower() == "content-length" for name, _ in headers)
+    if isinstance(response.body, bytes):
+        if not has_length and response.status not in _WITHOUT_LENGTH:
+            headers.append(("Content-Length", str(len(response.body))))
+        start_response(_status_line(response.status), headers)
+        return [response.body] if response.body else []
+    start_response(_status_line(response.status), headers)
+    if hasattr(response.body, "fileno"):
+        # An open file goes out by sendfile, from where it stands.
+        wrap: Callable[[Any, int], Iterable[bytes]] = environ["wsgi.file_wrapper"]
+        return wrap(response.body, _FILE_BLOCK_BYTES)
+    return response.body
+
+
+def _status_line(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Unknown"
