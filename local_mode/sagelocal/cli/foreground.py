@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -18,15 +18,7 @@ from sagelocal.settings import Settings
 def main(**values: Any) -> None:
     """Run the control plane until SIGTERM or SIGINT."""
     settings = Settings(**values)
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        plane_process.remember(settings.data_dir, f"http://{settings.host}:{settings.port}")
-    except OSError as error:
-        sys.exit(
-            f"cannot write to the data directory {settings.data_dir}: {error.strerror}; "
-            "choose another one with --data"
-        )
-    serve(settings)
+    serve(settings, on_listening=partial(plane_process.remember, settings.data_dir))
 
 
 if __name__ == "__main__":

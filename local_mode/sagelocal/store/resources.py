@@ -91,6 +91,11 @@ class Resources:
         )
         return _resource(row) if row else None
 
+    def named(self, kind: str, name: str) -> Sequence[Resource]:
+        """The resources of a kind and name, one per region that has it."""
+        rows = self._database.read("SELECT * FROM resources WHERE kind=? AND name=?", (kind, name))
+        return [_resource(row) for row in rows]
+
     def update(self, arn: str, change: Callable[[Resource], Resource]) -> Resource | None:
         """Read, change and write in one transaction; None if the resource is gone.
 
