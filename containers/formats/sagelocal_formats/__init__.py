@@ -1,0 +1,14 @@
+"""The wire and artifact formats that SageMaker images exchange, on numpy alone.
+
+    recordio          framing of records in one file or stream
+    record_protobuf   rows of numbers as aialgs.data.Record messages, training data and answers
+    mxnet_ndarray     .params files: named arrays
+    mxnet_symbol      symbol JSON: the graph of a model
+
+Everything here turns bytes into values and back; nothing opens sockets, and no AWS or MXNet
+package is needed. Input that does not follow its format raises FormatError.
+"""
+
+from sagelocal_formats.errors import FormatError
+
+__all__ = ["FormatError"]

@@ -1,0 +1,143 @@
+"""RecordIO framing: records of any bytes, one after the other, in one file or stream.
+
+    u32 magic 0xced7230a | u32 lrec | payload | zero bytes up to a multiple of 4
+
+All numbers are little-endian. The upper 3 bits of `lrec` are the continuation flag, the lower 29
+the payload's length. MXNet's writer never lets the magic appear at a 4-byte boundary inside a
+payload, so that a reader may start anywhere: it cuts the payload there, drops the four bytes and
+marks the parts (1 first, 2 middle, 3 last; 0 is a whole record). SageMaker's own writers never
+cut. The reader here understands both. Source: dmlc-core's `recordio.h`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from sagelocal_formats.errors import FormatError
+
+MAGIC = 0xCED7230A
+MAGIC_BYTES = struct.pack("<I", MAGIC)
+HEADER = struct.Struct("<II")
+LENGTH_BITS = 29
+MAX_PART_BYTES = (1 << LENGTH_BITS) - 1
+
+WHOLE, FIRST, MIDDLE, LAST = 0, 1, 2, 3
+
+
+def padding(size_bytes: int) -> int:
+    """How many zero bytes follow a payload of this size."""
+    return -size_bytes % 4
+
+
+def read_records(stream: BinaryIO, source: str = "<stream>") -> Iterator[bytes]:
+    """The payloads of a stream, one at a time; raises FormatError where the framing breaks."""
+    return _Reader(stream, source).records()
+
+
+def write_record(stream: BinaryIO, payload: bytes, *, split_at_magic: bool = True) -> None:
+    """Append one record.
+
+    `split_at_magic` follows MXNet's writer. Readers that ignore the continuation flag (those of
+    the SageMaker SDK) need it off.
+    """
+    for flag, part in _parts(payload) if split_at_magic else [(WHOLE, payload)]:
+        if len(part) > MAX_PART_BYTES:
+            raise ValueError(
+                f"a record part of {len(part)} bytes does not fit into RecordIO's "
+                f"{MAX_PART_BYTES} bytes"
+            )
+        stream.write(HEADER.pack(MAGIC, flag << LENGTH_BITS | len(part)))
+        stream.write(part)
+        stream.write(bytes(padding(len(part))))
+
+
+def _parts(payload: bytes) -> list[tuple[int, bytes]]:
+    """A payload cut at every magic that stands on a 4-byte boundary."""
+    cuts = list(_aligned_magics(payload))
+    if not cuts:
+        return [(WHOLE, payload)]
+    starts = [0] + [cut + 4 for cut in cuts]
+    ends = [*cuts, len(payload)]
+    flags = [FIRST] + [MIDDLE] * (len(cuts) - 1) + [LAST]
+    return [
+        (flag, payload[start:end]) for flag, start, end in zip(flags, starts, ends, strict=True)
+    ]
+
+
+def _aligned_magics(payload: bytes) -> Iterator[int]:
+    position = payload.find(MAGIC_BYTES)
+    while position >= 0:
+        if position % 4 == 0:
+            yield position
+            position = payload.find(MAGIC_BYTES, position + 4)
+        else:
+            position = payload.find(MAGIC_BYTES, position + 1)
+
+
+class _Reader:
+    """Where in the stream we are, and the parts of the record that is being put together."""
+
+    def __init__(self, stream: BinaryIO, source: str) -> None:
+        self._stream = stream
+        self._source = source
+        self._offset = 0
+
+    def records(self) -> Iterator[bytes]:
+        parts: list[bytes] = []
+        started = 0
+        while (part := self._part()) is not None:
+            at, flag, payload = part
+            self._check_order(flag, at, open_record=bool(parts))
+            if not parts:
+                started = at
+            parts.append(payload)
+            if flag in (WHOLE, LAST):
+                yield MAGIC_BYTES.join(parts)
+                parts = []
+        if parts:
+            raise self._error("the last record's closing part is missing", started)
+
+    def _part(self) -> tuple[int, int, bytes] | None:
+        """Offset, flag and payload of the next part; None at the end of the stream."""
+        at = self._offset
+        header = self._take(HEADER.size)
+        if not header:
+            return None
+        if len(header) < HEADER.size:
+            raise self._error(f"truncated: {len(header)} bytes of a record's 8-byte header", at)
+        magic, lrec = HEADER.unpack(header)
+        if magic != MAGIC:
+            raise self._error(
+                f"not a RecordIO record: found 0x{magic:08x} where 0x{MAGIC:08x} belongs", at
+            )
+        length = lrec & MAX_PART_BYTES
+        body = self._take(length + padding(length))
+        if len(body) < length:
+            raise self._error(
+                f"truncated: the record's header promises {length} bytes, {len(body)} are there",
+                at,
+            )
+        return at, lrec >> LENGTH_BITS, body[:length]
+
+    def _take(self, size_bytes: int) -> bytes:
+        """Up to so many bytes: a pipe may hand them over in several reads."""
+        pieces: list[bytes] = []
+        missing = size_bytes
+        while missing and (piece := self._stream.read(min(missing, 1 << 24))):
+            pieces.append(piece)
+            missing -= len(piece)
+        self._offset += size_bytes - missing
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _check_order(self, flag: int, at: int, *, open_record: bool) -> None:
+        if flag > LAST:
+            raise self._error(f"unknown continuation flag {flag}", at)
+        if open_record and flag in (WHOLE, FIRST):
+            raise self._error("a new record begins before the one before it is closed", at)
+        if not open_record and flag in (MIDDLE, LAST):
+            raise self._error("the middle of a record without its beginning", at)
+
+    def _error(self, problem: str, offset: int) -> FormatError:
+        return FormatError(problem, source=self._source, offset=offset)
