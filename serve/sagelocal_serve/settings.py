@@ -42,6 +42,7 @@ class Settings:
     """How one container serves; see `VARIABLES` for the meaning of each field."""
 
     port: int = 8080
+    host: str = "0.0.0.0"
     safe_port_range: tuple[int, int] | None = None
     serving_module: str = SCRIPT_MODE
     workers: int | None = None
@@ -164,7 +165,16 @@ VARIABLES = (
         _whole(0, 65535),
         "a port number from 0 to 65535",
         "8080",
-        "Port to listen on, on all addresses. 0 lets the system choose one, which is logged.",
+        "Port to listen on. 0 lets the system choose one, which is logged.",
+    ),
+    Variable(
+        "host",
+        ("MODEL_SERVER_HOST",),
+        str,
+        "an address such as 127.0.0.1",
+        "0.0.0.0",
+        "Address to listen on. A container listens on all of its own; a server that runs without "
+        "a container around it should be given 127.0.0.1.",
     ),
     Variable(
         "safe_port_range",
@@ -181,8 +191,8 @@ VARIABLES = (
         _module,
         "module:attribute",
         SCRIPT_MODE,
-        "What to serve: a function without parameters that returns a Handler or a WSGI "
-        "application, or one of those two themselves.",
+        "What to serve: a function of no parameters or of the settings that returns a Handler or "
+        "a WSGI application, or one of those two themselves.",
     ),
     Variable(
         "workers",

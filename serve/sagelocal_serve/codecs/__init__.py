@@ -1,0 +1,20 @@
+"""Bytes to values and back: pure functions, no HTTP, no model. They need numpy.
+
+    text       bytes of a declared charset -> str
+    delimited  text/csv             <-> 2-D array of numbers
+    json_text  application/json     <-> values and arrays
+    json_lines application/jsonlines <-> one value per line
+    npy        application/x-npy    <-> array, never a pickle
+    records    what every Amazon built-in algorithm reads: CSV, JSON "instances", JSON Lines,
+               recordio-protobuf -> one float32 row per record
+    predictions what they all answer: {"predictions": [...]}, JSON Lines, recordio-protobuf, CSV
+    defaults   the input_fn and output_fn of scripts that bring none
+
+Whatever is wrong with the bytes is a BadRequest that says where and what; no other exception
+leaves a decoder.
+"""
+
+from sagelocal_serve.codecs.predictions import PREDICTION_TYPES, encode_predictions
+from sagelocal_serve.codecs.records import FEATURE_TYPES, decode_features
+
+__all__ = ["FEATURE_TYPES", "PREDICTION_TYPES", "decode_features", "encode_predictions"]

@@ -1,0 +1,70 @@
+"""text/csv without a header: one row of numbers per line.
+
+numpy's own reader does the work; what it says about a bad cell is turned into row, column and
+value, counted from 1 as an editor counts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from sagelocal_serve.errors import BadRequest
+
+_BAD_CELL = re.compile(r"could not convert string '(.*)' to \w+ at row (\d+), column (\d+)", re.S)
+_BAD_WIDTH = re.compile(r"number of columns changed from (\d+) to (\d+) at row (\d+)")
+_SHOWN = 60
+
+
+def decode_csv(
+    text: str, dtype: DTypeLike = np.float64, *, missing: float | None = None
+) -> NDArray[Any]:
+    """The rows of a CSV text as a 2-D array; blank lines are skipped.
+
+    `missing` stands for an empty cell; without it an empty cell is an error. Raises BadRequest.
+    """
+    lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
+    if not lines:
+        raise BadRequest("The CSV body has no rows.")
+    if missing is not None:
+        lines = [_filled(line, str(missing)) for line in lines]
+    try:
+        with np.errstate(over="ignore"):
+            return np.loadtxt(lines, dtype, delimiter=",", comments=None, quotechar='"', ndmin=2)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(_explained(str(error))) from error
+
+
+def encode_csv(values: Any) -> bytes:
+    """Rows of values, one line each; a vector is written as one value per line."""
+    array = np.asarray(values)
+    rows = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
+    return "".join(",".join(map(_cell, row)) + "\n" for row in rows.tolist()).encode()
+
+
+def _cell(value: object) -> str:
+    text = str(value)
+    if any(character in text for character in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _filled(line: str, missing: str) -> str:
+    return ",".join(cell if cell.strip() else missing for cell in line.split(","))
+
+
+def _explained(message: str) -> str:
+    if found := _BAD_CELL.search(message):
+        # numpy counts rows and columns differently: rows from 0, columns from 1.
+        value = found[1] if len(found[1]) <= _SHOWN else found[1][:_SHOWN] + "…"
+        return (
+            f"Row {int(found[2]) + 1}, column {found[3]} of the CSV body is {value!r}, no number."
+        )
+    if found := _BAD_WIDTH.search(message):
+        return (
+            f"Row {found[3]} of the CSV body has {found[2]} columns, the rows before it {found[1]}."
+        )
+    return "The CSV body cannot be read as rows of numbers."

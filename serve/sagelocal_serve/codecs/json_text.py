@@ -1,0 +1,52 @@
+"""application/json to values and back, arrays and numpy's scalars included."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sagelocal_serve.errors import BadRequest
+
+
+def decode_json(text: str, where: str = "The body") -> Any:
+    """The value of a JSON text; raises BadRequest naming line and column."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadRequest(
+            f"{where} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(
+            f"{where} is JSON with a number or a nesting too large to read."
+        ) from error
+
+
+def decode_json_array(text: str) -> NDArray[Any]:
+    """A JSON value as an array; raises BadRequest for lists of unequal length."""
+    value = decode_json(text)
+    try:
+        return np.array(value)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest("The JSON lists have unequal lengths and make no array.") from error
+
+
+def encode_json(value: Any) -> bytes:
+    """A value as JSON; raises TypeError for what has no JSON form."""
+    return json.dumps(value, default=plain).encode()
+
+
+def plain(value: Any) -> Any:
+    """numpy's and the frameworks' arrays as lists, numpy's scalars as numbers."""
+    to_list = getattr(value, "tolist", None)
+    if to_list is not None:
+        return to_list()
+    as_numpy = getattr(value, "asnumpy", None) or getattr(value, "numpy", None)
+    if as_numpy is not None:
+        return as_numpy().tolist()
+    if isinstance(value, set | frozenset):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,228 @@
+"""The requests that all of Amazon's built-in algorithms read (developer guide: cdf-inference).
+
+JSON writes a record in one of three ways, alone on its line in JSON Lines, in a list named
+"instances" in JSON:
+
+    {"features": [1.5, 16.0]}
+    {"data": {"features": {"values": [1.5, 16.0]}}}
+    {"data": {"features": {"keys": [26, 182], "shape": [2000], "values": [0, 1]}}}    sparse
+
+CSV has one record per line, recordio-protobuf one per `aialgs.data.Record`. All of them become
+rows of one float32 matrix; a sparse record is filled up with zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sagelocal_formats.record_protobuf import SparseRows, read_matrix
+
+from sagelocal_serve.codecs.delimited import decode_csv
+from sagelocal_serve.codecs.json_lines import decode_json_lines
+from sagelocal_serve.codecs.json_text import decode_json
+from sagelocal_serve.codecs.text import decode_text
+from sagelocal_serve.errors import BadRequest, UnsupportedMediaType
+from sagelocal_serve.media_type import CSV, JSON, JSON_LINES, RECORDIO_PROTOBUF, MediaType
+
+Matrix = NDArray[np.float32]
+
+# A sparse record of a few bytes may declare any width: bounds what it can make us allocate.
+MAX_CELLS = 1 << 28
+
+_FORMS = '{"features": [...]} or {"data": {"features": {"values": [...]}}}'
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """One sparse record: values at the places that keys name, zeros up to width."""
+
+    keys: Sequence[int]
+    values: Sequence[float]
+    width: int
+
+
+Row = Sequence[float] | Sparse
+
+
+def decode_features(body: bytes, content_type: MediaType, *, width: int | None = None) -> Matrix:
+    """The records of a body as rows of finite numbers, `width` columns each if that is given.
+
+    Raises BadRequest saying which record is wrong, or UnsupportedMediaType.
+    """
+    decode = _DECODERS.get(content_type.canonical)
+    if decode is None:
+        raise UnsupportedMediaType.of(content_type, FEATURE_TYPES)
+    matrix, name = decode(body, content_type, width)
+    if width is not None and matrix.shape[1] != width:
+        raise BadRequest(
+            f"The records have {matrix.shape[1]} features, the model was trained on {width}."
+        )
+    _check_finite(matrix, name)
+    return matrix
+
+
+def stack(rows: Sequence[Row], width: int | None, name: Callable[[int], str]) -> Matrix:
+    """Dense and sparse records as one matrix; `name` tells the caller which record is meant."""
+    if not rows:
+        raise BadRequest("The request has no records.")
+    try:
+        if not any(isinstance(row, Sparse) for row in rows):
+            with np.errstate(over="ignore"):
+                matrix = np.array(rows, dtype=np.float32)
+            if matrix.ndim == 2:
+                return matrix
+    except (ValueError, TypeError, OverflowError):
+        pass  # Said below, where it is known which record is to blame.
+    return _stack_one_by_one(rows, width, name)
+
+
+def _stack_one_by_one(rows: Sequence[Row], width: int | None, name: Callable[[int], str]) -> Matrix:
+    columns = width if width is not None else _width(rows[0])
+    if len(rows) * columns > MAX_CELLS:
+        raise BadRequest(_too_many(len(rows), columns))
+    matrix = np.zeros((len(rows), columns), np.float32)
+    for index, row in enumerate(rows):
+        _fill(matrix[index], row, name(index))
+    return matrix
+
+
+def _width(row: Row) -> int:
+    return row.width if isinstance(row, Sparse) else len(row)
+
+
+def _fill(target: NDArray[np.float32], row: Row, name: str) -> None:
+    if _width(row) != len(target):
+        raise BadRequest(f"{name} has {_width(row)} features, expected {len(target)}.")
+    values = _numbers(row.values if isinstance(row, Sparse) else row, name)
+    if not isinstance(row, Sparse):
+        target[:] = values
+        return
+    keys = _numbers(row.keys, f"{name}, keys,")
+    if len(keys) != len(values):
+        raise BadRequest(f"{name} has {len(keys)} keys and {len(values)} values.")
+    if len(keys) and not (keys.min() >= 0 and keys.max() < len(target) and np.all(keys % 1 == 0)):
+        raise BadRequest(f"{name} has keys that are no whole numbers from 0 to {len(target) - 1}.")
+    target[keys.astype(np.intp)] = values
+
+
+def _numbers(values: Sequence[float], name: str) -> NDArray[np.float64]:
+    for position, value in enumerate(values):
+        if not isinstance(value, int | float):
+            raise BadRequest(f"{name} has {_short(value)} at position {position}, no number.")
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError as error:
+        raise BadRequest(f"{name} has a number too large to be a feature.") from error
+
+
+def _check_finite(matrix: Matrix, name: Callable[[int], str]) -> None:
+    finite = np.isfinite(matrix)
+    if finite.all():
+        return
+    row, column = np.argwhere(~finite)[0]
+    raise BadRequest(
+        f"{name(int(row))} has no finite 32-bit number at position {column} (counted from 0)."
+    )
+
+
+def _decode_csv(body: bytes, content_type: MediaType, width: int | None) -> Decoded:
+    matrix = decode_csv(decode_text(body, content_type), np.float32)
+    return matrix, lambda index: f"Row {index + 1} of the CSV body"
+
+
+def _decode_json(body: bytes, content_type: MediaType, width: int | None) -> Decoded:
+    document = decode_json(decode_text(body, content_type))
+    instances = document.get("instances") if isinstance(document, dict) else None
+    if not isinstance(instances, list):
+        raise BadRequest('The JSON body is not of the form {"instances": [...]}.')
+
+    def name(index: int) -> str:
+        return f"instances[{index}]"
+
+    return stack([_row(r, name(i)) for i, r in enumerate(instances)], width, name), name
+
+
+def _decode_json_lines(body: bytes, content_type: MediaType, width: int | None) -> Decoded:
+    records = decode_json_lines(decode_text(body, content_type))
+
+    def name(index: int) -> str:
+        return f"Record {index + 1} of the JSON Lines body"
+
+    return stack([_row(r, name(i)) for i, r in enumerate(records)], width, name), name
+
+
+def _decode_recordio(body: bytes, content_type: MediaType, width: int | None) -> Decoded:
+    try:
+        features = read_matrix(body, "the body").features
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"The recordio-protobuf body cannot be read: {error}.") from error
+    if not len(features):
+        raise BadRequest("The request has no records.")
+    if isinstance(features, SparseRows):
+        features = _dense(features, width)
+    with np.errstate(over="ignore"):
+        matrix = features.astype(np.float32, copy=False)
+    return matrix, lambda index: f"Record {index} of the recordio-protobuf body"
+
+
+def _dense(rows: SparseRows, width: int | None) -> Matrix:
+    if width is not None and rows.width != width:
+        raise BadRequest(
+            f"The records have {rows.width} features, the model was trained on {width}."
+        )
+    if len(rows) * rows.width > MAX_CELLS:
+        raise BadRequest(_too_many(len(rows), rows.width))
+    return rows.to_dense()
+
+
+def _too_many(rows: int, columns: int) -> str:
+    return f"{rows} records of {columns} features are too many for one request."
+
+
+def _row(record: Any, name: str) -> Row:
+    """The features of one JSON record, in whichever of the three ways it is written."""
+    features = record.get("features") if isinstance(record, dict) else None
+    if isinstance(features, list):
+        return features
+    data = record.get("data") if isinstance(record, dict) else None
+    tensor = data.get("features") if isinstance(data, dict) else None
+    if isinstance(tensor, list):
+        return tensor
+    if not isinstance(tensor, dict) or not isinstance(tensor.get("values"), list):
+        raise BadRequest(f"{name} is not of the form {_FORMS}.")
+    if "keys" not in tensor:
+        return list(tensor["values"])
+    return _sparse(tensor, name)
+
+
+def _sparse(tensor: dict[str, Any], name: str) -> Sparse:
+    keys, shape = tensor["keys"], tensor.get("shape")
+    if isinstance(shape, list) and len(shape) == 1:
+        shape = shape[0]
+    if not isinstance(keys, list) or not isinstance(shape, int) or shape < 0:
+        raise BadRequest(
+            f'{name} is sparse and needs "keys" as a list and "shape" as a list of one number.'
+        )
+    return Sparse(keys, tensor["values"], shape)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:40] + "…"
+
+
+Decoded = tuple[Matrix, Callable[[int], str]]
+
+_DECODERS: dict[str, Callable[[bytes, MediaType, int | None], Decoded]] = {
+    CSV: _decode_csv,
+    JSON: _decode_json,
+    JSON_LINES: _decode_json_lines,
+    RECORDIO_PROTOBUF: _decode_recordio,
+}
+
+#: The content types of `decode_features`.
+FEATURE_TYPES = tuple(_DECODERS)
