@@ -105,6 +105,7 @@ class Dispatcher:
             base_url=exchange.base_url,
             access_key=identity.access_key,
             headers=exchange.request.headers,
+            query=exchange.request.query,
         )
 
 

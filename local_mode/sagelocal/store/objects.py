@@ -27,6 +27,7 @@ from sagelocal.store.object_rows import (
     BucketExists,
     BucketNotEmpty,
     Check,
+    ChecksumType,
     Description,
     NewObject,
     NoSuchBucket,
@@ -45,9 +46,12 @@ from sagelocal.store.object_rows import (
 from sagelocal.store.object_uploads import Upload, UploadPart, Uploads, drop_uploads
 
 __all__ = [
+    "DEFAULT_CONTENT_TYPE",
     "Bucket",
     "BucketExists",
     "BucketNotEmpty",
+    "Check",
+    "ChecksumType",
     "Description",
     "Incoming",
     "Listing",
@@ -160,7 +164,7 @@ class ObjectStore:
         Once open, it can be read to its end whatever happens to the object.
         """
         try:
-            return self.path(info).open("rb", buffering=0)
+            return self.path(info).open("rb")
         except FileNotFoundError as error:
             raise NoSuchKey(info.bucket, info.key) from error
 

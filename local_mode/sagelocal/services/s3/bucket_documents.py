@@ -1,0 +1,259 @@
+"""Bucket configurations that are documents: kept with the bucket and given back as they came.
+
+What they configure happens in the cloud only: no object expires, no notification is sent, no policy
+is evaluated here. What would change what this very plane answers (versioning, object lock) is
+refused instead of being kept in silence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sagelocal.protocol.faults import Fault
+from sagelocal.services.calls import Call, Operation, Params, Result
+from sagelocal.services.s3.faults import not_offered
+from sagelocal.services.s3.tag_sets import from_wire
+
+if TYPE_CHECKING:
+    from sagelocal.services.plane import Plane
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One kind of document, by the names of its operations and members.
+
+    `member` is the member of the Put request. `wrapped`: Get answers that same member; otherwise
+    what is inside it. A bucket that never got one answers `default`, or the error `missing`.
+    """
+
+    member: str
+    put: str | None = None
+    get: str = ""
+    delete: str | None = None
+    wrapped: bool = False
+    default: Mapping[str, Any] | None = None
+    missing: tuple[str, str] | None = None
+
+
+_ALL_BLOCKED = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+_ENCRYPTED = {
+    "Rules": [
+        {
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+            "BucketKeyEnabled": False,
+        }
+    ]
+}
+_OWNER_ENFORCED = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+
+CONFIGURATIONS = (
+    Configuration(
+        "Tagging",
+        put="PutBucketTagging",
+        get="GetBucketTagging",
+        delete="DeleteBucketTagging",
+        missing=("NoSuchTagSet", "The TagSet does not exist"),
+    ),
+    Configuration(
+        "ServerSideEncryptionConfiguration",
+        put="PutBucketEncryption",
+        get="GetBucketEncryption",
+        delete="DeleteBucketEncryption",
+        wrapped=True,
+        default=_ENCRYPTED,
+    ),
+    Configuration(
+        "PublicAccessBlockConfiguration",
+        put="PutPublicAccessBlock",
+        get="GetPublicAccessBlock",
+        delete="DeletePublicAccessBlock",
+        wrapped=True,
+        default=_ALL_BLOCKED,
+        missing=(
+            "NoSuchPublicAccessBlockConfiguration",
+            "The public access block configuration was not found",
+        ),
+    ),
+    Configuration(
+        "OwnershipControls",
+        put="PutBucketOwnershipControls",
+        get="GetBucketOwnershipControls",
+        delete="DeleteBucketOwnershipControls",
+        wrapped=True,
+        default=_OWNER_ENFORCED,
+        missing=(
+            "OwnershipControlsNotFoundError",
+            "The bucket ownership controls were not found",
+        ),
+    ),
+    Configuration(
+        "LifecycleConfiguration",
+        put="PutBucketLifecycleConfiguration",
+        get="GetBucketLifecycleConfiguration",
+        delete="DeleteBucketLifecycle",
+        missing=("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
+    ),
+    Configuration(
+        "CORSConfiguration",
+        put="PutBucketCors",
+        get="GetBucketCors",
+        delete="DeleteBucketCors",
+        missing=("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
+    ),
+    Configuration(
+        "NotificationConfiguration",
+        put="PutBucketNotificationConfiguration",
+        get="GetBucketNotificationConfiguration",
+        default={},
+    ),
+    Configuration("VersioningConfiguration", get="GetBucketVersioning", default={}),
+    Configuration("BucketLoggingStatus", get="GetBucketLogging", default={}),
+    Configuration("AccelerateConfiguration", get="GetBucketAccelerateConfiguration", default={}),
+    Configuration(
+        "RequestPaymentConfiguration",
+        get="GetBucketRequestPayment",
+        default={"Payer": "BucketOwner"},
+    ),
+    Configuration(
+        "WebsiteConfiguration",
+        get="GetBucketWebsite",
+        missing=(
+            "NoSuchWebsiteConfiguration",
+            "The specified bucket does not have a website configuration",
+        ),
+    ),
+    Configuration(
+        "ReplicationConfiguration",
+        get="GetBucketReplication",
+        missing=(
+            "ReplicationConfigurationNotFoundError",
+            "The replication configuration was not found",
+        ),
+    ),
+    Configuration(
+        "ObjectLockConfiguration",
+        get="GetObjectLockConfiguration",
+        missing=(
+            "ObjectLockConfigurationNotFoundError",
+            "Object Lock configuration does not exist for this bucket",
+        ),
+    ),
+)
+# Kept in place of a default that was deleted.
+DELETED = "null"
+
+
+def operations() -> dict[str, Operation]:
+    """The operations of every kind of document, by name."""
+    found: dict[str, Operation] = {
+        "GetBucketPolicy": get_bucket_policy,
+        "PutBucketPolicy": put_bucket_policy,
+        "DeleteBucketPolicy": delete_bucket_policy,
+        "PutBucketVersioning": put_bucket_versioning,
+    }
+    for configuration in CONFIGURATIONS:
+        found[configuration.get] = _getter(configuration)
+        if configuration.put:
+            found[configuration.put] = _putter(configuration)
+        if configuration.delete:
+            found[configuration.delete] = _deleter(configuration)
+    return found
+
+
+def _getter(configuration: Configuration) -> Operation:
+    def get(plane: Plane, call: Call, params: Params) -> Result:
+        text = plane.objects.bucket_document(params["Bucket"], configuration.member)
+        document = configuration.default if text is None else json.loads(text)
+        if document is None:
+            raise _missing(configuration, params["Bucket"])
+        return {configuration.member: document} if configuration.wrapped else document
+
+    return get
+
+
+def _putter(configuration: Configuration) -> Operation:
+    def put(plane: Plane, call: Call, params: Params) -> Result:
+        document = params[configuration.member]
+        if configuration.member == "Tagging":
+            from_wire(document.get("TagSet", []), of_bucket=True)
+        plane.objects.put_bucket_document(
+            params["Bucket"], configuration.member, json.dumps(document, default=_date)
+        )
+        return {}
+
+    return put
+
+
+def _deleter(configuration: Configuration) -> Operation:
+    def delete(plane: Plane, call: Call, params: Params) -> Result:
+        if configuration.default is not None and configuration.missing:
+            plane.objects.put_bucket_document(params["Bucket"], configuration.member, DELETED)
+        else:
+            plane.objects.delete_bucket_document(params["Bucket"], configuration.member)
+        return {}
+
+    return delete
+
+
+def _missing(configuration: Configuration, bucket: str) -> Fault:
+    if configuration.missing is None:
+        raise ValueError(f"{configuration.member} has neither a default nor an error")
+    code, message = configuration.missing
+    return Fault(code, message, status=404, members={"BucketName": bucket})
+
+
+def _date(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"no JSON for {type(value).__name__}: {value!r}")
+
+
+def get_bucket_policy(plane: Plane, call: Call, params: Params) -> Result:
+    policy = plane.objects.bucket_document(params["Bucket"], "Policy")
+    if policy is None:
+        raise Fault(
+            "NoSuchBucketPolicy",
+            "The bucket policy does not exist",
+            status=404,
+            members={"BucketName": params["Bucket"]},
+        )
+    return {"Policy": policy}
+
+
+def put_bucket_policy(plane: Plane, call: Call, params: Params) -> Result:
+    """The policy's text is kept as it came."""
+    policy = params["Policy"]
+    try:
+        is_object = isinstance(json.loads(policy), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        message = "Policies must be valid JSON and the first byte must be '{'"
+        raise Fault("MalformedPolicy", message)
+    plane.objects.put_bucket_document(params["Bucket"], "Policy", policy)
+    return {}
+
+
+def delete_bucket_policy(plane: Plane, call: Call, params: Params) -> Result:
+    plane.objects.delete_bucket_document(params["Bucket"], "Policy")
+    return {}
+
+
+def put_bucket_versioning(plane: Plane, call: Call, params: Params) -> Result:
+    """Objects have one version here. Suspending what never was enabled changes nothing."""
+    status = params["VersioningConfiguration"].get("Status")
+    if status == "Enabled":
+        raise not_offered("versioning", "buckets keep one version of each object here")
+    plane.objects.put_bucket_document(
+        params["Bucket"], "VersioningConfiguration", json.dumps({"Status": "Suspended"})
+    )
+    return {}

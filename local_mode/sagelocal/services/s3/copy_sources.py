@@ -1,0 +1,75 @@
+"""The source of CopyObject and UploadPartCopy: `bucket/key?versionId=...`, percent-encoded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from sagelocal.services.calls import Params
+from sagelocal.services.s3.conditions import check_copy_source
+from sagelocal.services.s3.descriptions import check_not_archived
+from sagelocal.services.s3.faults import invalid_argument, invalid_request
+from sagelocal.store.objects import ObjectInfo, ObjectStore
+
+MAX_COPIED_BYTES = 5 * 1024**3
+_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+
+
+@dataclass(frozen=True)
+class CopySource:
+    """`size` bytes from `start` of an object."""
+
+    info: ObjectInfo
+    start: int
+    size: int
+
+
+def find_source(objects: ObjectStore, params: Params) -> CopySource:
+    """The source that a request names, if its conditions hold. Raises Faults, NoSuchKey, ..."""
+    bucket, key = _parse(params["CopySource"])
+    info = objects.get(bucket, key)
+    check_not_archived(info)
+    check_copy_source(info, params)
+    start, size = _bounds(params.get("CopySourceRange"), info.size)
+    if size > MAX_COPIED_BYTES:
+        raise invalid_request(
+            "The specified copy source is larger than the maximum allowable size for a copy "
+            f"source: {MAX_COPIED_BYTES}"
+        )
+    return CopySource(info, start, size)
+
+
+def _parse(text: str) -> tuple[str, str]:
+    path, separator, version = text.partition("?versionId=")
+    bucket, _, key = unquote(path).removeprefix("/").partition("/")
+    if not bucket or not key:
+        raise invalid_argument(
+            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+            "x-amz-copy-source",
+            text,
+        )
+    if separator and version != "null":
+        raise invalid_argument("Invalid version id specified", "versionId", version)
+    return bucket, key
+
+
+def _bounds(text: str | None, size: int) -> tuple[int, int]:
+    if text is None:
+        return 0, size
+    found = _RANGE.fullmatch(text)
+    if found is None or int(found[1]) > int(found[2]):
+        raise invalid_argument(
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first "
+            "and last are the zero-based offsets of the first and last bytes to copy",
+            "x-amz-copy-source-range",
+            text,
+        )
+    first, last = int(found[1]), int(found[2])
+    if last >= size:
+        raise invalid_argument(
+            f"Range specified is not valid for source object of size: {size}",
+            "x-amz-copy-source-range",
+            text,
+        )
+    return first, last - first + 1

@@ -1,0 +1,126 @@
+"""S3's errors, in S3's words, and what every operation is checked for before it runs.
+
+Codes and their elements: Amazon S3 API Reference, "Error responses".
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING
+
+from sagelocal.protocol.faults import Fault
+from sagelocal.services.calls import Call, Operation, Params, Result
+from sagelocal.services.s3.presigned import check_presigned
+from sagelocal.store.objects import BucketNotEmpty, NoSuchBucket, NoSuchKey, NoSuchUpload
+
+if TYPE_CHECKING:
+    from sagelocal.services.plane import Plane
+
+MAX_KEY_BYTES = 1024
+
+
+def no_such_bucket(bucket: str) -> Fault:
+    return Fault(
+        "NoSuchBucket",
+        "The specified bucket does not exist",
+        status=404,
+        members={"BucketName": bucket},
+    )
+
+
+def no_such_key(key: str) -> Fault:
+    return Fault("NoSuchKey", "The specified key does not exist.", status=404, members={"Key": key})
+
+
+def no_such_upload(upload: str) -> Fault:
+    return Fault(
+        "NoSuchUpload",
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have "
+        "been aborted or completed.",
+        status=404,
+        members={"UploadId": upload},
+    )
+
+
+def bucket_not_empty(bucket: str) -> Fault:
+    return Fault(
+        "BucketNotEmpty",
+        "The bucket you tried to delete is not empty",
+        status=409,
+        members={"BucketName": bucket},
+    )
+
+
+def invalid_argument(message: str, name: str, value: object) -> Fault:
+    return Fault(
+        "InvalidArgument", message, members={"ArgumentName": name, "ArgumentValue": str(value)}
+    )
+
+
+def invalid_request(message: str) -> Fault:
+    return Fault("InvalidRequest", message)
+
+
+def precondition_failed(condition: str) -> Fault:
+    return Fault(
+        "PreconditionFailed",
+        "At least one of the pre-conditions you specified did not hold",
+        status=412,
+        members={"Condition": condition},
+    )
+
+
+def not_offered(header: str, meaning: str) -> Fault:
+    """A header that S3 gives a meaning which is not to be had here: refused, never ignored."""
+    return Fault(
+        "NotImplemented",
+        f"A header you provided implies functionality that is not implemented: {meaning}",
+        members={"Header": header},
+    )
+
+
+def guarded(operation: Operation) -> Operation:
+    """The operation behind the checks that all share, with the store's refusals in S3's words."""
+
+    @functools.wraps(operation)
+    def run(plane: Plane, call: Call, params: Params) -> Result:
+        check_presigned(call.query, time.time())
+        _check_owner(call, params.get("ExpectedBucketOwner"))
+        _check_owner(call, params.get("ExpectedSourceBucketOwner"))
+        _check_key(params.get("Key"))
+        _check_version(params.get("VersionId"))
+        try:
+            return operation(plane, call, params)
+        except NoSuchBucket as error:
+            raise no_such_bucket(error.bucket) from error
+        except NoSuchKey as error:
+            raise no_such_key(error.key) from error
+        except NoSuchUpload as error:
+            raise no_such_upload(error.upload) from error
+        except BucketNotEmpty as error:
+            raise bucket_not_empty(error.bucket) from error
+
+    return run
+
+
+def _check_owner(call: Call, expected: str | None) -> None:
+    """Every bucket belongs to the account of this plane."""
+    if expected is not None and expected != call.scope.account:
+        raise Fault("AccessDenied", "Access Denied", status=403)
+
+
+def _check_key(key: str | None) -> None:
+    size = len(key.encode("utf-8", "surrogatepass")) if key else 0
+    if size > MAX_KEY_BYTES:
+        raise Fault(
+            "KeyTooLongError",
+            "Your key is too long",
+            members={"Size": size, "MaxSizeAllowed": MAX_KEY_BYTES},
+        )
+
+
+def _check_version(version: str | None) -> None:
+    """Buckets here have no versions, so every object is the version `null`."""
+    if version not in (None, "", "null"):
+        raise invalid_argument("Invalid version id specified", "versionId", version)
