@@ -1,0 +1,57 @@
+"""Installs the requirements.txt that lies beside a script, before any worker starts."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from sagelocal_serve.script.functions import ScriptError
+
+log = logging.getLogger("sagelocal_serve")
+
+
+def install(requirements: Path) -> None:
+    """Install into this environment, or into a folder of its own if that is read-only.
+
+    The installer's output goes to the log as it comes; raises ScriptError if it fails.
+    """
+    target = _target()
+    command = [*_installer(), "--requirement", str(requirements)]
+    if target is not None:
+        command += ["--target", target]
+        site.addsitedir(target)
+    log.info("Installing %s", requirements)
+    status = subprocess.run(command, check=False, cwd=requirements.parent).returncode
+    if status != 0:
+        raise ScriptError(
+            f"The packages of {requirements.name} could not be installed (exit status {status}). "
+            "The lines before this one say which and why."
+        )
+    importlib.invalidate_caches()
+
+
+def _installer() -> list[str]:
+    if importlib.util.find_spec("pip") is not None:
+        pip = [sys.executable, "-m", "pip", "install"]
+        return [*pip, "--no-cache-dir", "--disable-pip-version-check", "--root-user-action=ignore"]
+    if uv := shutil.which("uv"):
+        return [uv, "pip", "install", "--python", sys.executable]
+    raise ScriptError(
+        "The script's requirements.txt needs pip or uv, and this environment has neither."
+    )
+
+
+def _target() -> str | None:
+    packages = sysconfig.get_path("purelib")
+    if os.access(packages, os.W_OK):
+        return None
+    return tempfile.mkdtemp(prefix="requirements-")
