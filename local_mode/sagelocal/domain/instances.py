@@ -1,0 +1,74 @@
+"""Instance types: what memory and how many processors a container of theirs has.
+
+Numbers are those of the Amazon EC2 instance type pages. Nearly every family has four vCPUs per
+`xlarge` and a fixed amount of memory per vCPU; the table below holds the families that differ.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One machine of an instance type."""
+
+    vcpus: int
+    memory_bytes: int
+
+
+_SIZE = re.compile(r"^ml\.(?P<family>[a-z0-9-]+)\.(?P<size>medium|large|(?P<times>\d*)xlarge)$")
+_GIB_PER_VCPU = {"c": 2, "inf1": 2, "r": 8, "g6e": 8, "gr6": 8, "x": 16, "u": 16}
+_DEFAULT_GIB_PER_VCPU = 4
+_EXCEPTIONS: dict[str, tuple[int, float]] = {
+    "ml.t2.medium": (2, 4),
+    "ml.t3.medium": (2, 4),
+    "ml.c4.large": (2, 3.75),
+    "ml.c4.xlarge": (4, 7.5),
+    "ml.c4.2xlarge": (8, 15),
+    "ml.c4.4xlarge": (16, 30),
+    "ml.c4.8xlarge": (36, 60),
+    "ml.p2.xlarge": (4, 61),
+    "ml.p2.8xlarge": (32, 488),
+    "ml.p2.16xlarge": (64, 732),
+    "ml.p3.2xlarge": (8, 61),
+    "ml.p3.8xlarge": (32, 244),
+    "ml.p3.16xlarge": (64, 488),
+    "ml.p3dn.24xlarge": (96, 768),
+    "ml.p4d.24xlarge": (96, 1152),
+    "ml.p4de.24xlarge": (96, 1152),
+    "ml.p5.4xlarge": (16, 256),
+    "ml.p5.48xlarge": (192, 2048),
+    "ml.p5e.48xlarge": (192, 2048),
+    "ml.p5en.48xlarge": (192, 2048),
+    "ml.p6-b200.48xlarge": (192, 2048),
+    "ml.trn2.48xlarge": (192, 2048),
+}
+# A type that is newer than this table: the middle of the road, so that the job still runs.
+_UNKNOWN = Instance(4, 16 * GIB)
+
+
+def instance(instance_type: str) -> Instance:
+    """What `ml.m5.xlarge` and the like have.
+
+    >>> instance("ml.m5.xlarge")
+    Instance(vcpus=4, memory_bytes=17179869184)
+    """
+    if instance_type in _EXCEPTIONS:
+        vcpus, gib = _EXCEPTIONS[instance_type]
+        return Instance(vcpus, int(gib * GIB))
+    match = _SIZE.match(instance_type)
+    if match is None:
+        return _UNKNOWN
+    vcpus = 4 * int(match["times"] or 1) if match["size"].endswith("xlarge") else 2
+    return Instance(vcpus, vcpus * _gib_per_vcpu(match["family"]) * GIB)
+
+
+def _gib_per_vcpu(family: str) -> int:
+    for prefix in (family, family[:1]):
+        if prefix in _GIB_PER_VCPU:
+            return _GIB_PER_VCPU[prefix]
+    return _DEFAULT_GIB_PER_VCPU

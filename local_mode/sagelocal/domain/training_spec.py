@@ -1,0 +1,244 @@
+"""What a CreateTrainingJob request asks for, as values.
+
+`TrainingSpec.of(request)` reads a request that the service model accepted; it raises ValueError,
+in words fit for a ValidationException, for what the model's shapes cannot see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sagelocal.domain.metrics import MetricDefinition
+from sagelocal.domain.names import S3Uri
+
+DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+HOMOGENEOUS_CLUSTER = "homogeneousCluster"
+
+InputMode = Literal["File", "FastFile"]
+DataType = Literal["S3Prefix", "ManifestFile"]
+Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
+
+_LATER = "this version of sagelocal does not have it yet"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One entry of InputDataConfig: objects in S3 that appear below /opt/ml/input/data/NAME."""
+
+    name: str
+    uri: S3Uri
+    data_type: DataType = "S3Prefix"
+    distribution: Distribution = "FullyReplicated"
+    input_mode: InputMode = "File"
+    content_type: str | None = None
+    record_wrapper: str = "None"
+    instance_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InstanceGroup:
+    """Hosts of one instance type."""
+
+    name: str
+    instance_type: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine of the job's cluster."""
+
+    name: str
+    group: str
+    instance_type: str
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """A training job as it was asked for."""
+
+    image: str
+    entrypoint: tuple[str, ...]
+    arguments: tuple[str, ...]
+    hyperparameters: Mapping[str, str]
+    environment: Mapping[str, str]
+    channels: tuple[Channel, ...]
+    output: S3Uri
+    output_compressed: bool
+    groups: tuple[InstanceGroup, ...]
+    max_runtime_seconds: int
+    network_isolation: bool
+    metrics: tuple[MetricDefinition, ...]
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> TrainingSpec:
+        """Raises ValueError, in the words of the service where those are known."""
+        _refuse_what_is_not_here(request)
+        algorithm = request["AlgorithmSpecification"]
+        output = request["OutputDataConfig"]
+        return cls(
+            image=_image(algorithm),
+            entrypoint=tuple(algorithm.get("ContainerEntrypoint", ())),
+            arguments=tuple(algorithm.get("ContainerArguments", ())),
+            hyperparameters=dict(request.get("HyperParameters", {})),
+            environment=dict(request.get("Environment", {})),
+            channels=_channels(request, algorithm["TrainingInputMode"]),
+            output=_s3_uri(output["S3OutputPath"]),
+            output_compressed=output.get("CompressionType", "GZIP") == "GZIP",
+            groups=_groups(request.get("ResourceConfig", {})),
+            max_runtime_seconds=_max_runtime(request),
+            network_isolation=bool(request.get("EnableNetworkIsolation", False)),
+            metrics=_metrics(algorithm.get("MetricDefinitions", ())),
+        )
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """algo-1 to algo-N, group after group."""
+        members = [group for group in self.groups for _ in range(group.count)]
+        return tuple(
+            Host(f"algo-{number}", group.name, group.instance_type)
+            for number, group in enumerate(members, start=1)
+        )
+
+    @property
+    def heterogeneous(self) -> bool:
+        """Whether the request named its instance groups."""
+        return self.groups[0].name != HOMOGENEOUS_CLUSTER or len(self.groups) > 1
+
+    def job_output(self, job_name: str) -> S3Uri:
+        """`s3://bucket/prefix/JOB/output`, below which everything of the job is uploaded."""
+        prefix = self.output.key.strip("/")
+        return S3Uri(self.output.bucket, f"{prefix}/{job_name}/output".lstrip("/"))
+
+
+def _refuse_what_is_not_here(request: Mapping[str, Any]) -> None:
+    for member in ("CheckpointConfig", "ServerlessJobConfig", "ModelPackageConfig"):
+        if member in request:
+            raise ValueError(f"{member} is not supported: {_LATER}")
+
+
+def _image(algorithm: Mapping[str, Any]) -> str:
+    image, name = algorithm.get("TrainingImage"), algorithm.get("AlgorithmName")
+    if bool(image) == bool(name):
+        raise ValueError(
+            "Invalid AlgorithmSpecification: exactly one of TrainingImage and AlgorithmName must "
+            "be specified"
+        )
+    if not image:
+        raise ValueError(f"Algorithm {name!r} does not exist; specify a TrainingImage instead")
+    return str(image)
+
+
+def _channels(request: Mapping[str, Any], default_mode: str) -> tuple[Channel, ...]:
+    channels = tuple(_channel(c, default_mode) for c in request.get("InputDataConfig", ()))
+    names = [channel.name for channel in channels]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"Channel names must be unique; these are given twice: {twice}")
+    return channels
+
+
+def _channel(channel: Mapping[str, Any], default_mode: str) -> Channel:
+    name = channel["ChannelName"]
+    source = channel["DataSource"].get("S3DataSource")
+    if source is None:
+        given = ", ".join(channel["DataSource"]) or "nothing"
+        raise ValueError(
+            f"Channel {name!r} needs an S3DataSource (it has {given}): "
+            f"file systems and data sets are not supported, {_LATER}"
+        )
+    mode = channel.get("InputMode", default_mode)
+    if mode == "Pipe":
+        raise ValueError(
+            f"Input mode Pipe of channel {name!r} is not supported: {_LATER}; use File or FastFile"
+        )
+    if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
+        raise ValueError(
+            f"S3DataType {source['S3DataType']} of channel {name!r} is not supported: {_LATER}; "
+            "use S3Prefix or ManifestFile"
+        )
+    return Channel(
+        name=name,
+        uri=_s3_uri(source["S3Uri"]),
+        data_type=source["S3DataType"],
+        distribution=source.get("S3DataDistributionType", "FullyReplicated"),
+        input_mode=mode,
+        content_type=channel.get("ContentType"),
+        record_wrapper=channel.get("RecordWrapperType", "None"),
+        instance_groups=tuple(source.get("InstanceGroupNames", ())),
+    )
+
+
+def _groups(resources: Mapping[str, Any]) -> tuple[InstanceGroup, ...]:
+    named = resources.get("InstanceGroups")
+    if named:
+        if "InstanceType" in resources or "InstanceCount" in resources:
+            raise ValueError(
+                "Invalid ResourceConfig: InstanceGroups cannot be combined with InstanceType and "
+                "InstanceCount"
+            )
+        return tuple(
+            InstanceGroup(
+                group["InstanceGroupName"],
+                group["InstanceType"],
+                _at_least_one(group["InstanceCount"]),
+            )
+            for group in named
+        )
+    if "InstanceType" not in resources or "InstanceCount" not in resources:
+        raise ValueError(
+            "Invalid ResourceConfig: InstanceType and InstanceCount, or InstanceGroups, must be "
+            "specified"
+        )
+    count = _at_least_one(resources["InstanceCount"])
+    return (InstanceGroup(HOMOGENEOUS_CLUSTER, resources["InstanceType"], count),)
+
+
+def _at_least_one(count: int) -> int:
+    if count < 1:
+        raise ValueError(
+            f"1 validation error detected: Value '{count}' at 'resourceConfig.instanceCount' "
+            "failed to satisfy constraint: Member must have value greater than or equal to 1"
+        )
+    return count
+
+
+def _max_runtime(request: Mapping[str, Any]) -> int:
+    condition = request.get("StoppingCondition", {})
+    runtime = int(condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS))
+    wait = condition.get("MaxWaitTimeInSeconds")
+    if not request.get("EnableManagedSpotTraining", False):
+        if wait is not None:
+            raise ValueError(
+                "Invalid MaxWaitTimeInSeconds. It is only supported when "
+                "EnableManagedSpotTraining is set to true"
+            )
+    elif wait is None or wait < runtime:
+        raise ValueError(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+            "MaxRuntimeInSeconds"
+        )
+    return runtime
+
+
+def _metrics(definitions: Sequence[Mapping[str, str]]) -> tuple[MetricDefinition, ...]:
+    metrics = []
+    for definition in definitions:
+        name, regex = definition["Name"], definition["Regex"]
+        try:
+            metrics.append(MetricDefinition(name, regex))
+        except re.error as error:
+            raise ValueError(
+                f"Invalid Regex {regex!r} of metric {name!r} in MetricDefinitions: {error}"
+            ) from error
+    return tuple(metrics)
+
+
+def _s3_uri(uri: str) -> S3Uri:
+    try:
+        return S3Uri.parse(uri)
+    except ValueError as error:
+        raise ValueError(f"Invalid S3 URI {uri!r}; it must look like s3://bucket/key") from error

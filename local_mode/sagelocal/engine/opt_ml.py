@@ -1,0 +1,126 @@
+"""What a training container finds when it starts: its folders, configuration files, environment.
+
+Formats: SageMaker developer guide, "How Amazon SageMaker Provides Training Information". Each host
+has a folder of its own on this machine, which mirrors /opt/ml:
+
+    algo-1/
+        input/config/{hyperparameters,inputdataconfig,resourceconfig}.json
+        input/data/CHANNEL/...
+        model/
+        output/{data/,failure}
+
+The parts are mounted one by one, so that what an image brings in /opt/ml/code stays visible.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sagelocal.domain.training_spec import Channel, Host, TrainingSpec
+from sagelocal.runtime.interface import Mount
+
+NETWORK_INTERFACE = "eth0"
+
+
+@dataclass(frozen=True)
+class OptMl:
+    """The folder that stands for one host's /opt/ml."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "input" / "config"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "input" / "data"
+
+    @property
+    def model(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def output_data(self) -> Path:
+        return self.root / "output" / "data"
+
+    @property
+    def failure(self) -> Path:
+        return self.root / "output" / "failure"
+
+    def channel(self, name: str) -> Path:
+        return self.data / name
+
+    def mounts(self) -> tuple[Mount, ...]:
+        return tuple(
+            Mount(self.root / part, f"/opt/ml/{part}") for part in ("input", "model", "output")
+        )
+
+    def prepare(self, spec: TrainingSpec, host: Host) -> None:
+        """Make the folders and write the configuration files of `host`."""
+        for folder in (self.config, self.data, self.model, self.output_data):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, content in configuration(spec, host).items():
+            (self.config / name).write_text(json.dumps(content))
+
+
+def configuration(spec: TrainingSpec, host: Host) -> dict[str, Any]:
+    """The files of /opt/ml/input/config by name, as JSON values."""
+    return {
+        "hyperparameters.json": dict(spec.hyperparameters),
+        "inputdataconfig.json": {
+            channel.name: _input_data(channel) for channel in channels_of(spec, host)
+        },
+        "resourceconfig.json": _resources(spec, host),
+    }
+
+
+def environment(spec: TrainingSpec, job_name: str, job_arn: str, region: str) -> dict[str, str]:
+    """The environment of a training container; the service's own names cannot be replaced."""
+    platform: Mapping[str, str] = {
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+    }
+    job: Mapping[str, str] = {"TRAINING_JOB_NAME": job_name, "TRAINING_JOB_ARN": job_arn}
+    return {**platform, **spec.environment, **job}
+
+
+def channels_of(spec: TrainingSpec, host: Host) -> tuple[Channel, ...]:
+    """The channels that a host gets: all, or those of its instance group."""
+    return tuple(
+        channel
+        for channel in spec.channels
+        if not channel.instance_groups or host.group in channel.instance_groups
+    )
+
+
+def _input_data(channel: Channel) -> dict[str, str]:
+    entry = {
+        "TrainingInputMode": channel.input_mode,
+        "S3DistributionType": channel.distribution,
+        "RecordWrapperType": channel.record_wrapper,
+    }
+    return entry if channel.content_type is None else {"ContentType": channel.content_type, **entry}
+
+
+def _resources(spec: TrainingSpec, host: Host) -> dict[str, Any]:
+    hosts = spec.hosts
+    return {
+        "current_host": host.name,
+        "current_instance_type": host.instance_type,
+        "current_group_name": host.group,
+        "hosts": sorted(h.name for h in hosts),
+        "instance_groups": [
+            {
+                "instance_group_name": group.name,
+                "instance_type": group.instance_type,
+                "hosts": [h.name for h in hosts if h.group == group.name],
+            }
+            for group in spec.groups
+        ],
+        "network_interface_name": NETWORK_INTERFACE,
+    }

@@ -1,0 +1,74 @@
+"""What every training job's worker stands on, and where a job's files lie."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sagelocal.domain.instances import instance
+from sagelocal.domain.training import TrainingJob
+from sagelocal.domain.training_spec import Host, TrainingSpec
+from sagelocal.engine.opt_ml import OptMl, environment
+from sagelocal.engine.training_records import TrainingRecords
+from sagelocal.runtime.interface import ContainerSpec, Runtime
+from sagelocal.settings import Settings
+from sagelocal.store.logs import LogStore
+from sagelocal.store.objects import ObjectStore
+
+JOB_LABEL = "sagelocal.training-job"
+
+
+@dataclass(frozen=True)
+class TrainingTools:
+    """Shared by all workers; `folder` holds the jobs' folders."""
+
+    records: TrainingRecords
+    objects: ObjectStore
+    logs: LogStore
+    runtime: Runtime
+    settings: Settings
+    folder: Path
+
+    def opt_ml(self, job: TrainingJob, host: str) -> OptMl:
+        return OptMl(job_folder(self.folder, job) / host)
+
+    def memory_bytes(self, host: Host) -> int:
+        """The instance type's memory, or this machine's if it has less."""
+        return min(instance(host.instance_type).memory_bytes, self._machine_memory())
+
+    def container(
+        self, job: TrainingJob, spec: TrainingSpec, host: Host, log_path: Path
+    ) -> ContainerSpec:
+        """One host's container: `train`, or the entry point that the request names instead."""
+        custom = bool(spec.entrypoint or spec.arguments)
+        return ContainerSpec(
+            name=container_name(self.folder, job, host),
+            image=spec.image,
+            log_path=log_path,
+            mounts=self.opt_ml(job, host.name).mounts(),
+            entrypoint=spec.entrypoint or None,
+            arguments=spec.arguments if custom else ("train",),
+            environment=environment(spec, job.name, job.arn, job.region),
+            hostname=host.name,
+            memory_bytes=self.memory_bytes(host),
+            cpus=float(min(instance(host.instance_type).vcpus, os.cpu_count() or 1)),
+            network_isolation=spec.network_isolation,
+            labels={JOB_LABEL: job.arn},
+        )
+
+    def _machine_memory(self) -> int:
+        limit = self.settings.max_memory_bytes
+        return limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def job_folder(folder: Path, job: TrainingJob) -> Path:
+    return folder / job.region / job.name
+
+
+def container_name(folder: Path, job: TrainingJob, host: Host) -> str:
+    """The same for the same job whenever it is asked for, and no other job's on this machine."""
+    identity = f"{folder.absolute()} {job.arn} {job.created_at}"
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return f"{job.name}-{host.name}-{digest}"
