@@ -8,6 +8,7 @@ SageMaker Processes Training Output").
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,8 @@ def container_failed(end: ContainerEnd) -> str:
         if text.startswith(prefix):
             return _fit(f"ClientError: {text.removeprefix(prefix).strip()}", ending)
     text = text.removeprefix("AlgorithmError:").strip()
-    return _fit(f"AlgorithmError: {text or _end_of_log(end.last_lines)}", ending)
+    said = text or _end_of_log(end.last_lines) or _signal(end.exit_code)
+    return _fit(f"AlgorithmError: {said}", ending)
 
 
 def client_error(text: str) -> str:
@@ -70,6 +72,15 @@ def _given(end: ContainerEnd) -> str:
     if end.memory_bytes is None:
         return f" ({end.host} was killed for memory)"
     return f" ({end.host} was killed for memory; it had {end.memory_bytes / GIB:.1f} GiB)"
+
+
+def _signal(exit_code: int) -> str:
+    """For a container that said nothing at all because it was killed."""
+    try:
+        name = signal.Signals(exit_code - 128).name
+    except ValueError:
+        return ""
+    return f"the container was ended by {name}"
 
 
 def _end_of_log(lines: Sequence[str]) -> str:
