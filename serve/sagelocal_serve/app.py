@@ -12,9 +12,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator
+from typing import IO
 
 import flask
-from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wsgi import get_input_stream
 
 from sagelocal_serve.errors import (
     BadRequest,
@@ -61,7 +63,6 @@ def create_app(
         hosted.load()
     service = _Service(hosted, settings)
     app = flask.Flask("sagelocal_serve", static_folder=None, template_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     _route(app, "/ping", "GET", service.ping)
     _route(app, "/invocations", "POST", service.invoke)
     _route(app, "/execution-parameters", "GET", service.execution_parameters)
@@ -114,7 +115,7 @@ class _Service:
         incoming = flask.request
         headers = incoming.headers
         return Request(
-            body=incoming.get_data(cache=False),
+            body=_read_body(incoming, self._settings.body_limit),
             content_type=_content_type(headers.get("Content-Type")),
             accept=self._accept(headers.get("Accept") or headers.get(STREAM_ACCEPT)),
             custom_attributes=headers.get(CUSTOM_ATTRIBUTES, ""),
@@ -176,6 +177,41 @@ def _route(app: flask.Flask, path: str, method: str, view: object) -> None:
     )
 
 
+def _read_body(incoming: flask.Request, limit: int | None) -> bytes:
+    """The whole body; raises PayloadTooLarge, or BadRequest for one that breaks off.
+
+    werkzeug's own reader cuts a chunked body off at the limit without a word.
+    """
+    declared = incoming.content_length
+    if limit is not None and (declared or 0) > limit:
+        raise _too_large(limit)
+    stream = get_input_stream(incoming.environ)
+    bound = declared if declared is not None else limit
+    try:
+        body = stream.read() if bound is None else _read_up_to(stream, bound + 1)
+    except Exception as error:  # the server's reader has errors of its own for a broken body
+        raise BadRequest(f"The body could not be read. {describe(error)}") from error
+    if declared is not None and len(body) != declared:
+        raise BadRequest(f"The body ended after {len(body)} of {declared} bytes.")
+    if limit is not None and len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _read_up_to(stream: IO[bytes], size: int) -> bytes:
+    pieces = []
+    while size > 0 and (piece := stream.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"The body is larger than {limit} bytes. Send less, or raise SAGEMAKER_MAX_REQUEST_SIZE."
+    )
+
+
 def _content_type(text: str | None) -> MediaType:
     try:
         return MediaType.parse(text or OCTET_STREAM)
@@ -208,8 +244,6 @@ def _serve_error(error: ServeError) -> flask.Response:
 
 
 def _http_error(error: HTTPException) -> flask.Response:
-    if isinstance(error, RequestEntityTooLarge):
-        return _too_large()
     status = error.code or 500
     request = flask.request
     message = {
@@ -227,16 +261,6 @@ def _http_error(error: HTTPException) -> flask.Response:
     if allowed:
         answer.headers["Allow"] = ", ".join(sorted(allowed))
     return answer
-
-
-def _too_large() -> flask.Response:
-    limit = flask.current_app.config["MAX_CONTENT_LENGTH"]
-    return _serve_error(
-        PayloadTooLarge(
-            f"The body is larger than {limit} bytes. Send less, or raise "
-            "SAGEMAKER_MAX_REQUEST_SIZE."
-        )
-    )
 
 
 def _unexpected_error(error: Exception) -> flask.Response:

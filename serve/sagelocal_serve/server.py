@@ -49,6 +49,7 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     listener = bind(settings)
+    log.info("Listening on %s port %d", *listener.getsockname()[:2])
     hosted: HostedModel | None = None
     with WaitingRoom(listener):
         target = resolve(settings)
@@ -110,7 +111,6 @@ class _Gunicorn(BaseApplication):
         self._application = application
         self._hosted = hosted
         self._settings = settings
-        self._address = listener.getsockname()
         self._options = self._configuration(listener)
         super().__init__()
 
@@ -138,7 +138,7 @@ class _Gunicorn(BaseApplication):
             "logger_class": _Logger,
             "errorlog": None,
             "loglevel": "debug" if settings.log_level <= logging.DEBUG else "warning",
-            "when_ready": self._when_ready,
+            "when_ready": lambda arbiter: log.info("Workers: %d", settings.worker_count),
             "post_worker_init": self._post_worker_init,
         }
 
@@ -148,10 +148,6 @@ class _Gunicorn(BaseApplication):
         if self._hosted is None:
             return settings.threads
         return settings.threads + settings.queue_size + SPARE_THREADS
-
-    def _when_ready(self, arbiter: object) -> None:
-        host, port, *_ = self._address
-        log.info("Serving on %s port %d, workers: %d", host, port, self._settings.worker_count)
 
     def _post_worker_init(self, worker: object) -> None:
         hosted = self._hosted

@@ -12,11 +12,13 @@ import contextlib
 import selectors
 import socket
 import threading
+import time
 from types import TracebackType
 
 from sagelocal_serve.errors import Unavailable, error_body
 
 HEADER_LIMIT = 64 * 1024
+FAREWELL_SECONDS = 0.2
 _BODY = error_body(Unavailable.status, Unavailable.kind, "The model is loading.")
 _ANSWER = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
@@ -50,22 +52,35 @@ class WaitingRoom:
         # No thread may be left when the workers are forked.
         self._bell.send(b"\0")
         self._thread.join()
-        for visitor in list(self._visitors):
-            self._see_off(visitor)
         self._selector.close()
         self._wake.close()
         self._bell.close()
 
     def _run(self) -> None:
-        while True:
-            for key, _ in self._selector.select():
-                if key.fileobj is self._wake:
-                    return
-                if key.fileobj is self._listener:
-                    self._welcome()
-                else:
-                    assert isinstance(key.fileobj, socket.socket)
-                    self._attend(key.fileobj)
+        while not self._attend_to_all(None):
+            pass
+        self._selector.unregister(self._listener)
+        self._selector.unregister(self._wake)
+        # Whoever is in the room already gets an answer; a connection closed with its request
+        # unread would be reset.
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        while self._visitors and (left := deadline - time.monotonic()) > 0:
+            self._attend_to_all(left)
+        for visitor in list(self._visitors):
+            self._see_off(visitor)
+
+    def _attend_to_all(self, timeout_seconds: float | None) -> bool:
+        """Wait for something to happen and deal with it; True when the bell rang."""
+        rang = False
+        for key, _ in self._selector.select(timeout_seconds):
+            if key.fileobj is self._wake:
+                rang = True
+            elif key.fileobj is self._listener:
+                self._welcome()
+            else:
+                assert isinstance(key.fileobj, socket.socket)
+                self._attend(key.fileobj)
+        return rang
 
     def _welcome(self) -> None:
         with contextlib.suppress(OSError):

@@ -1,12 +1,13 @@
-"""gunicorn's threaded worker, with the two manners of its own that do not fit a hosted model.
+"""gunicorn's threaded worker, with three manners changed that do not fit a hosted model.
 
-A request that is no HTTP gets a JSON body like every other error instead of an HTML page, and a
-stopping worker does not wait for idle keep-alive connections.
+A request that is no HTTP gets a JSON body like every other error instead of an HTML page; a
+stopping worker closes its port, and does not wait for idle kept-alive connections.
 """
 
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import time
 from typing import Any
@@ -40,6 +41,21 @@ class Worker(ThreadWorker):
             client.sendall(_response(status, reason, error_body(status, kind, message)))
         except OSError:
             log.debug("The caller had gone before it could be told: %s", message)
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        """Switch accepting on or off; a stopping worker gives the port up at once.
+
+        While any process holds the socket open the kernel goes on to accept connections that
+        nobody will answer. Who is in the backlog already is let in, the next one is refused.
+        """
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                while select.select([listener], [], [], 0)[0]:
+                    self.accept(listener)
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                listener.close()
 
     def _cap_keepalive(self, deadline: float) -> None:
         sooner = min(deadline, time.monotonic() + IDLE_LINGER_SECONDS)
