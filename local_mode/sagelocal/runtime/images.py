@@ -1,0 +1,243 @@
+"""Which image a name means: the families of `containers/`, each described by its `image.toml`.
+
+    [image]
+    family = "linear-learner"            # its own name
+    tag = "sagelocal/linear-learner:1"   # its local Docker tag
+    base = "base"                        # the family it builds on, or "python"
+    names = ["linear-learner"]           # ECR repositories it answers to
+    package = "sagelocal_linear_learner" # its import package, if it has one
+    projects = ["train", "serve"]        # what it installs beside itself, from the checkout's root
+
+    [environment]                        # what the Dockerfile's ENV lines say
+    [labels]                             # what its LABEL lines say
+
+Both the Docker build and the process runtime read it. A registry's name is
+`<account>.dkr.ecr.<region>.amazonaws.com[.cn]/<repository>[:<tag>|@<digest>]`, and a family answers
+for every account, region and tag (Amazon SageMaker AI developer guide, "Docker Registry Paths").
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sagelocal.runtime.interface import RuntimeFault, UnknownImage
+
+PYTHON = "python"
+
+_ECR_URI = re.compile(
+    r"(?:https?://)?\d{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+"
+    r"\.(?:amazonaws\.com(?:\.cn)?|on\.aws|[a-z0-9.-]+)"
+    r"/(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?"
+)
+_IMAGE_KEYS = {
+    "family": str,
+    "tag": str,
+    "base": str,
+    "names": list,
+    "package": str,
+    "projects": list,
+}
+_REQUIRED_KEYS = ("family", "tag", "base", "names")
+
+
+@dataclass(frozen=True)
+class ImageFamily:
+    """One folder of `containers/`, as its `image.toml` describes it."""
+
+    family: str
+    tag: str
+    base: str
+    names: tuple[str, ...]
+    folder: Path
+    package: str | None = None
+    projects: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def requirements_lock(self) -> Path:
+        """The family's locked requirements; the file exists."""
+        return self.folder / "requirements.lock"
+
+    @property
+    def dockerfile(self) -> Path:
+        """What `docker build -f` is given, with the repository's root as the context."""
+        return self.folder / "Dockerfile"
+
+
+class ImageCatalog:
+    """Every family of one `containers/` folder, and the names they answer to."""
+
+    def __init__(self, containers_dir: Path, families: tuple[ImageFamily, ...]) -> None:
+        self.containers_dir = containers_dir
+        self.families = families
+        self._by_family = {family.family: family for family in families}
+        self._by_tag = {_with_tag(family.tag): family for family in families}
+        self._by_repository = {name: family for family in families for name in family.names}
+
+    @classmethod
+    def load(cls, containers_dir: Path | None = None) -> ImageCatalog:
+        """Read every `image.toml`; None finds the `containers/` folder that sagelocal lies beside.
+
+        Raises RuntimeFault, naming the file and the value, for a description that cannot be used.
+        """
+        folder = containers_dir if containers_dir is not None else _containers_beside(__file__)
+        if not folder.is_dir():
+            raise RuntimeFault(
+                f"The folder of image families {str(folder)!r} does not exist; "
+                "give the path of a checkout's containers/ folder."
+            )
+        families = tuple(_read_family(path) for path in sorted(folder.glob("*/image.toml")))
+        _check_families(families)
+        return cls(folder.resolve(), families)
+
+    @property
+    def root(self) -> Path:
+        """The checkout's root: the context of every build."""
+        return self.containers_dir.parent
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """The families' own names and the ECR repositories that they answer to, sorted."""
+        return tuple(sorted({*self._by_family, *self._by_repository}))
+
+    def resolve(self, uri: str) -> ImageFamily | None:
+        """The family that answers to a tag, a bare family name or an ECR URI; None if none does."""
+        match = _ECR_URI.fullmatch(uri)
+        if match:
+            return self._by_repository.get(match["repository"])
+        bare = uri.partition("@")[0]
+        return self._by_tag.get(_with_tag(bare)) or self._by_family.get(bare)
+
+    def chain(self, family: ImageFamily) -> tuple[ImageFamily, ...]:
+        """The family and what it builds on, the lowest first."""
+        return tuple(reversed(list(self._upwards(family))))
+
+    def environment(self, family: ImageFamily) -> dict[str, str]:
+        """The image's environment: its own over that of what it builds on."""
+        return {
+            key: value for part in self.chain(family) for key, value in part.environment.items()
+        }
+
+    def projects(self, family: ImageFamily) -> tuple[Path, ...]:
+        """The folders of all Python projects that the image installs."""
+        found: dict[Path, None] = {}
+        for part in self.chain(family):
+            found.update(dict.fromkeys(self.root / project for project in part.projects))
+            if (part.folder / "pyproject.toml").exists():
+                found[part.folder] = None
+        return tuple(found)
+
+    def unknown(self, uri: str, next_step: str) -> UnknownImage:
+        """The error for a name that nothing answers to, with what to do about it."""
+        return UnknownImage(
+            f"No image answers to {uri!r}. Known here: {', '.join(self.known_names) or 'none'} "
+            f"(by these names, or as the ECR repository of any account and region). {next_step}"
+        )
+
+    def _upwards(self, family: ImageFamily) -> Iterator[ImageFamily]:
+        while True:
+            yield family
+            if family.base == PYTHON:
+                return
+            family = self._by_family[family.base]
+
+
+def _with_tag(reference: str) -> str:
+    """`name` as Docker reads it: `name:latest`."""
+    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
+
+
+def _containers_beside(module: str) -> Path:
+    for parent in Path(module).resolve().parents:
+        candidate = parent / "containers"
+        if any(candidate.glob("*/image.toml")):
+            return candidate
+    raise RuntimeFault(
+        f"No containers/ folder with image families lies above {module}; "
+        "run sagelocal from a checkout of its repository, or set the folder of image families."
+    )
+
+
+def _read_family(path: Path) -> ImageFamily:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RuntimeFault(f"{path} cannot be read as TOML: {error}") from error
+    image = document.get("image")
+    if not isinstance(image, dict):
+        raise RuntimeFault(f"{path} has no table [image].")
+    _check_image_table(path, image)
+    return ImageFamily(
+        family=image["family"],
+        tag=image["tag"],
+        base=image["base"],
+        names=tuple(image["names"]),
+        folder=path.parent.resolve(),
+        package=image.get("package"),
+        projects=tuple(image.get("projects", ())),
+        environment=_strings(path, document, "environment"),
+        labels=_strings(path, document, "labels"),
+    )
+
+
+def _check_image_table(path: Path, image: Mapping[str, Any]) -> None:
+    for key in _REQUIRED_KEYS:
+        if key not in image:
+            raise RuntimeFault(f"{path}: [image] lacks {key!r}.")
+    for key, value in image.items():
+        if key not in _IMAGE_KEYS:
+            known = ", ".join(_IMAGE_KEYS)
+            raise RuntimeFault(f"{path}: [image] has the unknown key {key!r}; known: {known}.")
+        kind = _IMAGE_KEYS[key]
+        if not isinstance(value, kind) or (not value and kind is str):
+            raise RuntimeFault(f"{path}: {key} = {value!r} is not a {kind.__name__} with a value.")
+    for key in ("names", "projects"):
+        entries = image.get(key, [])
+        if not all(isinstance(entry, str) and entry for entry in entries):
+            raise RuntimeFault(
+                f"{path}: {key} = {entries!r} is not a list of strings with a value."
+            )
+    for project in image.get("projects", []):
+        if not (path.parents[2] / project / "pyproject.toml").exists():
+            raise RuntimeFault(f"{path}: projects names {project!r}, which has no pyproject.toml.")
+
+
+def _strings(path: Path, document: Mapping[str, object], table: str) -> dict[str, str]:
+    found = document.get(table, {})
+    if not isinstance(found, dict):
+        raise RuntimeFault(f"{path}: {table} = {found!r} is not a table.")
+    for key, value in found.items():
+        if not isinstance(value, str):
+            raise RuntimeFault(f"{path}: [{table}] {key} = {value!r} is not a string; quote it.")
+    return found
+
+
+def _check_families(families: tuple[ImageFamily, ...]) -> None:
+    """One owner per name, and every base there, with no circle."""
+    owners: dict[str, ImageFamily] = {}
+    by_family = {family.family: family for family in families}
+    for family in families:
+        for name in {family.family, family.tag, *family.names}:
+            other = owners.setdefault(name, family)
+            if other is not family:
+                raise RuntimeFault(f"Both {other.folder} and {family.folder} answer to {name!r}.")
+        _check_base(family, by_family)
+
+
+def _check_base(family: ImageFamily, by_family: Mapping[str, ImageFamily]) -> None:
+    seen = [family.family]
+    below = family.base
+    while below != PYTHON:
+        if below in seen:
+            raise RuntimeFault(f"{family.folder}: its base goes in a circle: {seen} and {below!r}.")
+        if below not in by_family:
+            known = ", ".join(sorted({*by_family, PYTHON}))
+            raise RuntimeFault(f"{family.folder}: base {below!r} is no family; known: {known}.")
+        seen.append(below)
+        below = by_family[below].base
