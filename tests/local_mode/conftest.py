@@ -27,7 +27,8 @@ from sagelocal.gateway.server import serve
 from sagelocal.settings import Settings
 
 settings = json.loads(sys.argv[1])
-settings["data_dir"] = Path(settings["data_dir"])
+for name in {"data_dir", "containers_dir"} & set(settings):
+    settings[name] = Path(settings[name])
 serve(Settings(**settings), lambda url: print(url, flush=True))
 """
 

@@ -1,7 +1,104 @@
-"""Models: create, describe, list, delete."""
+"""Models: create, describe, list, delete (SageMaker API reference)."""
 
 from __future__ import annotations
 
-from sagelocal.services.calls import OperationTable
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-OPERATIONS: OperationTable = {}
+from sagelocal.domain.models import InvalidModel, containers
+from sagelocal.engine.model_data import exists
+from sagelocal.protocol.faults import Fault, validation
+from sagelocal.services.calls import Call, OperationTable, Params, Result
+from sagelocal.services.paging import page_of, query_of
+from sagelocal.services.tags import tags_from
+from sagelocal.store.resources import AlreadyExists, Resource
+
+if TYPE_CHECKING:
+    from sagelocal.services.plane import Plane
+
+KIND = "model"
+
+
+def create_model(plane: Plane, call: Call, params: Params) -> Result:
+    """Keep a model whose containers can be understood and whose data is there."""
+    name: str = params["ModelName"]
+    arn = call.scope.sagemaker_arn(KIND, name)
+    try:
+        for container in containers(params):
+            for data in container.data:
+                if not exists(plane.objects, data):
+                    raise validation(f"Could not find model data at {data.url}.")
+    except InvalidModel as error:
+        raise validation(str(error)) from error
+    request = {key: value for key, value in params.items() if key != "Tags"}
+    now = time.time()
+    model = Resource(arn, KIND, call.scope.region, name, None, now, now, request)
+    try:
+        plane.resources.add(model, tags_from(params))
+    except AlreadyExists as error:
+        raise validation(f'Cannot create already existing model "{arn}".') from error
+    return {"ModelArn": arn}
+
+
+def describe_model(plane: Plane, call: Call, params: Params) -> Result:
+    """The model as it was created."""
+    model = require_model(plane, call, params["ModelName"])
+    described: dict[str, Any] = {
+        "EnableNetworkIsolation": False,
+        **{key: value for key, value in model.document.items() if value},
+        "ModelName": model.name,
+        "ModelArn": model.arn,
+        "CreationTime": model.created_at,
+    }
+    if "PrimaryContainer" in described:
+        described["PrimaryContainer"] = _container(described["PrimaryContainer"])
+    if "Containers" in described:
+        described["Containers"] = [_container(each) for each in described["Containers"]]
+    return described
+
+
+def list_models(plane: Plane, call: Call, params: Params) -> Result:
+    """A page of models, newest first unless asked otherwise."""
+    query = query_of(KIND, call.scope.region, params)
+    models, more = page_of(query, plane.resources.list(query))
+    return {
+        "Models": [
+            {"ModelName": m.name, "ModelArn": m.arn, "CreationTime": m.created_at} for m in models
+        ],
+        **more,
+    }
+
+
+def delete_model(plane: Plane, call: Call, params: Params) -> Result:
+    """Forget a model; endpoints that were made of it go on serving."""
+    arn = call.scope.sagemaker_arn(KIND, params["ModelName"])
+    if not plane.resources.delete(arn):
+        raise _no_such_model(arn)
+    return {}
+
+
+def require_model(plane: Plane, call: Call, name: str) -> Resource:
+    """The model's row. Raises Fault."""
+    arn = call.scope.sagemaker_arn(KIND, name)
+    model = plane.resources.get(arn)
+    if model is None:
+        raise _no_such_model(arn)
+    return model
+
+
+def _container(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = {key: value for key, value in definition.items() if value}
+    return {"Mode": "SingleModel", **given}
+
+
+def _no_such_model(arn: str) -> Fault:
+    return validation(f'Could not find model "{arn}".')
+
+
+OPERATIONS: OperationTable = {
+    ("sagemaker", "CreateModel"): create_model,
+    ("sagemaker", "DescribeModel"): describe_model,
+    ("sagemaker", "ListModels"): list_models,
+    ("sagemaker", "DeleteModel"): delete_model,
+}

@@ -1,0 +1,142 @@
+"""Endpoint configurations: what can be accepted, what can be run here, and what becomes of it.
+
+A configuration is kept as the CreateEndpointConfig request that made it. Some of what the service
+accepts cannot be run on one machine yet; that is kept and described, and refused, with its name,
+when an endpoint is to be made of it.
+
+Source: the botocore shapes CreateEndpointConfigInput and ProductionVariant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sagelocal.domain.deployments import (
+    Deployment,
+    Instance,
+    Variant,
+    copies_for,
+    new_deployment_id,
+)
+from sagelocal.domain.models import Container, containers, is_direct
+
+Document = Mapping[str, Any]
+
+DEFAULT_WEIGHT = 1.0
+_SHOWN = ("ManagedInstanceScaling", "RoutingConfig")
+
+
+class InvalidEndpointConfig(ValueError):
+    """A configuration that cannot be accepted; the text says which part and why."""
+
+
+class NotRunHere(ValueError):
+    """A configuration that is right, but asks for what is not run here; the text says what."""
+
+
+def check(config: Document) -> None:
+    """Raises InvalidEndpointConfig for what the shapes of the request cannot say."""
+    variants = config["ProductionVariants"]
+    names = [variant["VariantName"] for variant in variants]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise InvalidEndpointConfig(
+            f"VariantName must be unique in an endpoint configuration, {min(repeated)!r} is not"
+        )
+    for variant in variants:
+        _check_capacity(variant)
+
+
+def model_names(config: Document) -> Sequence[str]:
+    """The models that the variants name, each once."""
+    variants = [*config["ProductionVariants"], *config.get("ShadowProductionVariants", ())]
+    return list(dict.fromkeys(v["ModelName"] for v in variants if v.get("ModelName")))
+
+
+def deployment(
+    config_name: str, config: Document, models: Mapping[str, Document], now: float
+) -> Deployment:
+    """What is to run for a configuration; `models` are the CreateModel requests by name.
+
+    Raises NotRunHere, InvalidModel.
+    """
+    unsupported = list(_unsupported(config))
+    if unsupported:
+        raise NotRunHere(
+            f'The endpoint configuration "{config_name}" asks for {", ".join(unsupported)}, which '
+            "is not run here yet. Use a configuration without it."
+        )
+    variants = (_variant(each, models[each["ModelName"]]) for each in config["ProductionVariants"])
+    resolved = Deployment(new_deployment_id(), config_name, now, tuple(variants))
+    for variant in resolved.variants:
+        if any(container.multi_model for container in variant.containers):
+            raise NotRunHere(
+                f"The model of variant {variant.name} has a container in Mode MultiModel, which "
+                "is not run here yet. Use one model for each variant or endpoint."
+            )
+    return resolved
+
+
+def retain(new: Deployment, old: Deployment, excluded: Sequence[str]) -> Deployment:
+    """The new deployment with weights and counts of the old one's variants of the same names.
+
+    `excluded` are VariantPropertyTypes that are not carried over.
+    """
+    variants = []
+    for variant in new.variants:
+        before = old.variant(variant.name)
+        if before is not None:
+            weight = None if "DesiredWeight" in excluded else before.weight
+            count = None if "DesiredInstanceCount" in excluded else before.count
+            variant = variant.scaled(weight, count)
+        variants.append(variant)
+    return Deployment(new.id, new.config_name, new.created_at, tuple(variants))
+
+
+def _check_capacity(variant: Document) -> None:
+    name = variant["VariantName"]
+    if variant.get("ServerlessConfig"):
+        if variant.get("InstanceType") or variant.get("InitialInstanceCount"):
+            raise InvalidEndpointConfig(
+                f"Variant {name} has ServerlessConfig; InstanceType and InitialInstanceCount "
+                "must not be given with it"
+            )
+        return
+    if not variant.get("InstanceType") and not variant.get("InstancePools"):
+        raise InvalidEndpointConfig(
+            f"Variant {name} has neither InstanceType nor ServerlessConfig; give one of them"
+        )
+    if variant.get("ModelName") and variant.get("InitialInstanceCount", 0) < 1:
+        raise InvalidEndpointConfig(f"Variant {name} needs an InitialInstanceCount of at least 1")
+
+
+def _unsupported(config: Document) -> Iterator[str]:
+    for member in ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants"):
+        if config.get(member):
+            yield member
+    if config.get("DataCaptureConfig", {}).get("EnableCapture"):
+        yield "DataCaptureConfig with EnableCapture"
+    for variant in config["ProductionVariants"]:
+        if not variant.get("ModelName"):
+            yield f"variant {variant['VariantName']} without a ModelName (inference components)"
+        if variant.get("InstancePools"):
+            yield f"variant {variant['VariantName']} with InstancePools"
+
+
+def _variant(variant: Document, model: Document) -> Variant:
+    chain: tuple[Container, ...] = containers(model)
+    serverless = variant.get("ServerlessConfig")
+    count = 1 if serverless else variant["InitialInstanceCount"]
+    return Variant(
+        name=variant["VariantName"],
+        containers=chain,
+        instances=tuple(Instance.new(len(chain)) for _ in range(copies_for(count))),
+        weight=variant.get("InitialVariantWeight", DEFAULT_WEIGHT),
+        count=count,
+        direct=is_direct(model),
+        network_isolation=model.get("EnableNetworkIsolation", False),
+        startup_timeout_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
+        instance_type=variant.get("InstanceType"),
+        serverless=serverless,
+        described={member: variant[member] for member in _SHOWN if variant.get(member)},
+    )

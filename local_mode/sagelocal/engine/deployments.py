@@ -1,0 +1,94 @@
+"""A deployment that runs: the keepers of its instances, by variant, and which of them is next."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, wait
+from dataclasses import dataclass, field
+
+from sagelocal.domain.deployments import Deployment, Variant, choose
+from sagelocal.engine.instance_keeper import InstanceKeeper, StartFault
+
+# The plane is not kept from closing by a ping under way.
+CLOSE_TIMEOUT_SECONDS = 3.0
+
+
+class NoSuchVariant(Exception):
+    """The endpoint has no variant of that name."""
+
+
+@dataclass(frozen=True)
+class RunningVariant:
+    """A variant and the keepers of its instances."""
+
+    variant: Variant
+    keepers: tuple[InstanceKeeper, ...]
+    _turn: Iterator[int] = field(default_factory=itertools.count, repr=False, compare=False)
+
+    def next_keeper(self) -> InstanceKeeper:
+        """The healthy instances in turn; an unhealthy one only if there is no other."""
+        candidates = [each for each in self.keepers if each.healthy] or self.keepers
+        return candidates[next(self._turn) % len(candidates)]
+
+
+class RunningDeployment:
+    """The instances of one deployment. Safe to use from any thread."""
+
+    def __init__(
+        self, deployment: Deployment, keepers: Mapping[str, Sequence[InstanceKeeper]]
+    ) -> None:
+        """`keepers` by variant name."""
+        self.deployment = deployment
+        self._variants = tuple(
+            RunningVariant(variant, tuple(keepers[variant.name])) for variant in deployment.variants
+        )
+        self._weights = [variant.weight for variant in deployment.variants]
+
+    @property
+    def keepers(self) -> tuple[InstanceKeeper, ...]:
+        return tuple(keeper for each in self._variants for keeper in each.keepers)
+
+    def pick(self, variant_name: str | None) -> RunningVariant:
+        """The named variant, or one by weight. Raises NoSuchVariant."""
+        if variant_name is None:
+            return self._variants[choose(self._weights, random.random())]
+        for each in self._variants:
+            if each.variant.name == variant_name:
+                return each
+        raise NoSuchVariant(variant_name)
+
+
+def start_all(keepers: Sequence[InstanceKeeper]) -> None:
+    """Start them; returns when all are healthy. Raises StartFault as soon as one fails."""
+    for keeper in keepers:
+        keeper.start()
+    done, _ = wait([keeper.started for keeper in keepers], return_when=FIRST_EXCEPTION)
+    for future in done:
+        if isinstance(fault := future.exception(), StartFault):
+            raise fault
+
+
+def stop_all(keepers: Sequence[InstanceKeeper]) -> None:
+    """Stop them at once; returns when all are gone."""
+    for keeper in keepers:
+        keeper.ask_to_stop()
+    for keeper in keepers:
+        keeper.join()
+
+
+def drain_all(keepers: Sequence[InstanceKeeper], timeout_seconds: float) -> None:
+    """Returns when no request is under way in any of them, or after the timeout for each."""
+    for keeper in keepers:
+        keeper.refuse()
+    for keeper in keepers:
+        keeper.drain(timeout_seconds)
+
+
+def close_all(keepers: Sequence[InstanceKeeper]) -> None:
+    """Let go of them; their containers go on running."""
+    for keeper in keepers:
+        keeper.ask_to_close()
+    for keeper in keepers:
+        keeper.join(CLOSE_TIMEOUT_SECONDS)

@@ -1,0 +1,196 @@
+"""From a deployment on paper to what the runtime is told: folders, environment, limits.
+
+    <region>/<endpoint>/<deployment>/<variant>/<position>/model/    one container's /opt/ml/model
+
+The instances of a variant share these folders, which are mounted read-only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sagelocal.domain.deployments import Deployment, Instance, Variant, log_group, log_stream
+from sagelocal.domain.endpoints import Endpoint
+from sagelocal.domain.instances import instance as instance_of
+from sagelocal.domain.models import Container
+from sagelocal.engine.endpoint_records import EndpointRecords
+from sagelocal.engine.instance_keeper import InstanceKeeper, Member, Timing
+from sagelocal.engine.model_data import model_mounts, stage
+from sagelocal.runtime.interface import ContainerSpec, Runtime
+from sagelocal.settings import Settings
+from sagelocal.store.logs import LogStore, NoSuchLog
+from sagelocal.store.objects import ObjectStore
+
+ENDPOINT_LABEL = "sagelocal.endpoint"
+CONTAINER_PORT = 8080
+# For servers inside a container of a pipeline; no two containers of a chain share a port.
+SAFE_PORTS_FROM = 20_000
+SAFE_PORTS = 1_000
+# Memory is what one chooses of a serverless variant; processors come in proportion, up to these.
+SERVERLESS_VCPUS = 6
+MIB = 1024**2
+LAST_LOG_LINES = 8
+LAST_LOG_CHARACTERS = 500
+
+
+class Closing(Exception):
+    """The plane is closing: leave everything as it is."""
+
+
+@dataclass(frozen=True)
+class HostingTools:
+    """Shared by all workers; `folder` holds the endpoints' folders."""
+
+    records: EndpointRecords
+    objects: ObjectStore
+    logs: LogStore
+    runtime: Runtime
+    settings: Settings
+    folder: Path
+    closing: threading.Event
+
+    def check_closing(self) -> None:
+        """Raises Closing once the plane is."""
+        if self.closing.is_set():
+            raise Closing
+
+    def stage(self, endpoint: Endpoint, deployment: Deployment) -> None:
+        """Make the folders that the deployment's containers find. Raises ModelDataFault.
+
+        Folders appear whole under their name, so what is there already need not be made again.
+        """
+        for variant in deployment.variants:
+            for position, container in enumerate(variant.containers):
+                target = self._container_folder(endpoint, deployment, variant, position)
+                if not target.exists():
+                    unfinished = target.with_suffix(".partial")
+                    stage(self.objects, container, unfinished, self.check_closing)
+                    unfinished.rename(target)
+
+    def keeper(
+        self,
+        endpoint: Endpoint,
+        deployment: Deployment,
+        variant: Variant,
+        instance: Instance,
+        *,
+        in_service: bool,
+    ) -> InstanceKeeper:
+        """A keeper for one instance, not started yet."""
+        startup = variant.startup_timeout_seconds or self.settings.startup_timeout_seconds
+        return InstanceKeeper(
+            instance,
+            variant.name,
+            [
+                Member(c.label, self._spec(endpoint, deployment, variant, instance, position))
+                for position, c in enumerate(variant.containers)
+            ],
+            runtime=self.runtime,
+            timing=Timing(
+                ping_timeout=self.settings.ping_timeout_seconds,
+                startup_timeout=startup,
+                stop_grace=self.settings.hosting_stop_grace_seconds,
+            ),
+            record=lambda instance_id, position, placed: self.records.place(
+                endpoint.arn, instance_id, position, placed
+            ),
+            log_tail=lambda position: self._log_tail(endpoint, variant, instance, position),
+            in_service=in_service,
+        )
+
+    def discard(self, endpoint: Endpoint, deployment: Deployment, kept: Iterable[str]) -> None:
+        """Delete a deployment's folder unless its id is among those kept."""
+        if deployment.id not in set(kept):
+            shutil.rmtree(self._endpoint_folder(endpoint) / deployment.id, ignore_errors=True)
+
+    def discard_all(self, endpoint: Endpoint) -> None:
+        """Delete an endpoint's folder."""
+        shutil.rmtree(self._endpoint_folder(endpoint), ignore_errors=True)
+
+    def sweep(self, endpoints: Iterable[Endpoint]) -> None:
+        """Delete the folders of endpoints that are gone."""
+        wanted = {self._endpoint_folder(endpoint) for endpoint in endpoints}
+        for folder in self.folder.glob("*/*"):
+            if folder not in wanted:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _endpoint_folder(self, endpoint: Endpoint) -> Path:
+        return self.folder / endpoint.region / endpoint.name.lower()
+
+    def _container_folder(
+        self, endpoint: Endpoint, deployment: Deployment, variant: Variant, position: int
+    ) -> Path:
+        return self._endpoint_folder(endpoint) / deployment.id / variant.name / f"{position:02}"
+
+    def _spec(
+        self,
+        endpoint: Endpoint,
+        deployment: Deployment,
+        variant: Variant,
+        instance: Instance,
+        position: int,
+    ) -> ContainerSpec:
+        container = variant.containers[position]
+        vcpus, memory_bytes = _machine(variant)
+        folder = self._container_folder(endpoint, deployment, variant, position)
+        return ContainerSpec(
+            name=f"{endpoint.name}-{variant.name}-{instance.id}-{position}",
+            image=container.image,
+            log_path=self.logs.path(
+                log_group(endpoint.name), log_stream(variant, instance.id, container)
+            ),
+            mounts=model_mounts(container, folder),
+            arguments=("serve",),
+            environment=environment(endpoint.region, variant, position),
+            hostname=container.hostname,
+            port=CONTAINER_PORT + position,
+            memory_bytes=min(memory_bytes, self._machine_memory()),
+            cpus=float(min(vcpus, os.cpu_count() or 1)),
+            network_isolation=variant.network_isolation,
+            labels={ENDPOINT_LABEL: endpoint.arn},
+        )
+
+    def _machine_memory(self) -> int:
+        limit = self.settings.max_memory_bytes
+        return limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+    def _log_tail(
+        self, endpoint: Endpoint, variant: Variant, instance: Instance, position: int
+    ) -> str:
+        """The last words of a container, on one line."""
+        stream = log_stream(variant, instance.id, variant.containers[position])
+        try:
+            page = self.logs.backwards(log_group(endpoint.name), stream, limit=LAST_LOG_LINES)
+        except NoSuchLog:
+            return ""
+        return " | ".join(event.text for event in page.events)[-LAST_LOG_CHARACTERS:]
+
+
+def _machine(variant: Variant) -> tuple[int, int]:
+    """The processors and the bytes of memory of one instance of the variant."""
+    if variant.serverless:
+        return SERVERLESS_VCPUS, variant.serverless["MemorySizeInMB"] * MIB
+    machine = instance_of(variant.instance_type or "")
+    return machine.vcpus, machine.memory_bytes
+
+
+def environment(region: str, variant: Variant, position: int) -> dict[str, str]:
+    """What a container of a model is told. The client's own values win over the platform's.
+
+    In a pipeline each container listens on a port of its own, which it is told.
+    """
+    container: Container = variant.containers[position]
+    platform: Mapping[str, str] = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    chained: Mapping[str, str] = {}
+    if len(variant.containers) > 1:
+        first = SAFE_PORTS_FROM + position * SAFE_PORTS
+        chained = {
+            "SAGEMAKER_BIND_TO_PORT": str(CONTAINER_PORT + position),
+            "SAGEMAKER_SAFE_PORT_RANGE": f"{first}-{first + SAFE_PORTS - 1}",
+        }
+    return {**platform, **container.environment, **chained}

@@ -1,0 +1,115 @@
+"""A container for tests: it answers with what it got, or does what it is told.
+
+The environment says how it starts (START = exit | mute | sick | slow:SECONDS) and what it is called
+(MODEL_TAG); the body of a request may be `sleep SECONDS`, `die`, `status CODE WORDS`, `file NAME`,
+`environment NAME`, `headers` or `garbage`. Anything else comes back as it is.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BASE = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
+START, _, START_VALUE = os.environ.get("START", "").partition(":")
+STARTED_AT = time.monotonic()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_GET(self):
+        if START == "mute":
+            time.sleep(3600)
+        sick = START == "sick" or (
+            START == "slow" and time.monotonic() - STARTED_AT < float(START_VALUE)
+        )
+        if not sick:
+            self.server.log_health()
+        self.answer(b"", 503 if sick else 200)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        word, _, rest = body[:200].decode("latin-1").partition(" ")
+        action = getattr(self, f"on_{word}", None)
+        if action is None:
+            self.answer(body)
+        else:
+            action(rest)
+
+    def on_sleep(self, seconds):
+        time.sleep(float(seconds))
+        self.answer(b"awake")
+
+    def on_die(self, _):
+        print("about to die", flush=True)
+        os._exit(3)
+
+    def on_status(self, rest):
+        code, _, words = rest.partition(" ")
+        self.answer(words.encode(), int(code))
+
+    def on_file(self, name):
+        with open(f"{BASE}/model/{name}", "rb") as file:
+            self.answer(file.read())
+
+    def on_files(self, _):
+        found = [
+            os.path.join(folder, name)
+            for folder, _, names in os.walk(f"{BASE}/model")
+            for name in names
+        ]
+        self.answer(
+            json.dumps(sorted(os.path.relpath(path, f"{BASE}/model") for path in found)).encode()
+        )
+
+    def on_environment(self, name):
+        self.answer(os.environ.get(name, "").encode())
+
+    def on_headers(self, _):
+        self.answer(json.dumps(dict(self.headers.items())).encode())
+
+    def on_garbage(self, _):
+        self.wfile.write(b"this is not HTTP\r\n\r\n")
+        self.close_connection = True
+
+    def answer(self, body, status=200):
+        if tag := os.environ.get("MODEL_TAG"):
+            body = tag.encode() + b":" + body
+        self.send_response(status)
+        self.send_header(
+            "Content-Type", os.environ.get("ANSWER_TYPE") or self.headers.get("Content-Type", "")
+        )
+        self.send_header("Content-Length", str(len(body)))
+        if attributes := self.headers.get("X-Amzn-SageMaker-Custom-Attributes"):
+            self.send_header("X-Amzn-SageMaker-Custom-Attributes", attributes[::-1])
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    healthy = False
+
+    def log_health(self):
+        if not self.healthy:
+            self.healthy = True
+            print(f"healthy at {time.time()}", flush=True)
+
+
+def main():
+    print("starting with", *sys.argv[1:], flush=True)
+    if START == "exit":
+        print("the model is broken", flush=True)
+        sys.exit(7)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    Server(
+        ("0.0.0.0", int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))), Handler
+    ).serve_forever()
