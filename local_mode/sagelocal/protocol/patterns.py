@@ -42,6 +42,11 @@ def matches(pattern: str, value: str) -> bool:
     return compiled is None or compiled.fullmatch(value) is not None
 
 
+def is_known(pattern: str) -> bool:
+    """Whether Python can say it; if not, every value passes."""
+    return _compiled(pattern) is not None
+
+
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     for java, python in _SPELLINGS:
