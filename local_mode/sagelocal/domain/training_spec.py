@@ -17,11 +17,11 @@ from sagelocal.domain.names import S3Uri
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 HOMOGENEOUS_CLUSTER = "homogeneousCluster"
 
-InputMode = Literal["File", "FastFile"]
-DataType = Literal["S3Prefix", "ManifestFile"]
-Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
+DEFAULT_CHECKPOINT_PATH = "/opt/ml/checkpoints"
 
-_LATER = "this version of sagelocal does not have it yet"
+InputMode = Literal["File", "FastFile", "Pipe"]
+DataType = Literal["S3Prefix", "ManifestFile", "AugmentedManifestFile", "Converse"]
+Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,14 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Checkpoints:
+    """A folder of the container that is kept in step with a prefix in S3."""
+
+    uri: S3Uri
+    path: str
+
+
+@dataclass(frozen=True)
 class TrainingSpec:
     """A training job as it was asked for."""
 
@@ -72,11 +80,11 @@ class TrainingSpec:
     max_runtime_seconds: int
     network_isolation: bool
     metrics: tuple[MetricDefinition, ...]
+    checkpoints: Checkpoints | None = None
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> TrainingSpec:
         """Raises ValueError, in the words of the service where those are known."""
-        _refuse_what_is_not_here(request)
         algorithm = request["AlgorithmSpecification"]
         output = request["OutputDataConfig"]
         return cls(
@@ -92,6 +100,7 @@ class TrainingSpec:
             max_runtime_seconds=_max_runtime(request),
             network_isolation=bool(request.get("EnableNetworkIsolation", False)),
             metrics=_metrics(algorithm.get("MetricDefinitions", ())),
+            checkpoints=_checkpoints(request.get("CheckpointConfig")),
         )
 
     @property
@@ -112,12 +121,6 @@ class TrainingSpec:
         """`s3://bucket/prefix/JOB/output`, below which everything of the job is uploaded."""
         prefix = self.output.key.strip("/")
         return S3Uri(self.output.bucket, f"{prefix}/{job_name}/output".lstrip("/"))
-
-
-def _refuse_what_is_not_here(request: Mapping[str, Any]) -> None:
-    for member in ("CheckpointConfig", "ServerlessJobConfig", "ModelPackageConfig"):
-        if member in request:
-            raise ValueError(f"{member} is not supported: {_LATER}")
 
 
 def _image(algorithm: Mapping[str, Any]) -> str:
@@ -147,25 +150,15 @@ def _channel(channel: Mapping[str, Any], default_mode: str) -> Channel:
     if source is None:
         given = ", ".join(channel["DataSource"]) or "nothing"
         raise ValueError(
-            f"Channel {name!r} needs an S3DataSource (it has {given}): "
-            f"file systems and data sets are not supported, {_LATER}"
-        )
-    mode = channel.get("InputMode", default_mode)
-    if mode == "Pipe":
-        raise ValueError(
-            f"Input mode Pipe of channel {name!r} is not supported: {_LATER}; use File or FastFile"
-        )
-    if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
-        raise ValueError(
-            f"S3DataType {source['S3DataType']} of channel {name!r} is not supported: {_LATER}; "
-            "use S3Prefix or ManifestFile"
+            f"Channel {name!r} needs an S3DataSource (it has {given}): file systems and data sets "
+            "cannot be read by sagelocal"
         )
     return Channel(
         name=name,
         uri=_s3_uri(source["S3Uri"]),
         data_type=source["S3DataType"],
         distribution=source.get("S3DataDistributionType", "FullyReplicated"),
-        input_mode=mode,
+        input_mode=channel.get("InputMode", default_mode),
         content_type=channel.get("ContentType"),
         record_wrapper=channel.get("RecordWrapperType", "None"),
         instance_groups=tuple(source.get("InstanceGroupNames", ())),
@@ -235,6 +228,12 @@ def _metrics(definitions: Sequence[Mapping[str, str]]) -> tuple[MetricDefinition
                 f"Invalid Regex {regex!r} of metric {name!r} in MetricDefinitions: {error}"
             ) from error
     return tuple(metrics)
+
+
+def _checkpoints(config: Mapping[str, str] | None) -> Checkpoints | None:
+    if config is None:
+        return None
+    return Checkpoints(_s3_uri(config["S3Uri"]), config.get("LocalPath", DEFAULT_CHECKPOINT_PATH))
 
 
 def _s3_uri(uri: str) -> S3Uri:

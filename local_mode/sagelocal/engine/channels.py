@@ -14,12 +14,14 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from sagelocal.domain.names import S3Uri
 from sagelocal.domain.training_spec import Channel, Host, TrainingSpec
 from sagelocal.engine.opt_ml import OptMl, channels_of
 from sagelocal.store.objects import NoSuchBucket, NoSuchKey, ObjectInfo, ObjectStore
+
+Item = TypeVar("Item")
 
 
 class InputDataError(Exception):
@@ -47,7 +49,7 @@ def find_objects(objects: ObjectStore, channel: Channel) -> Sequence[Source]:
     return sources
 
 
-def shard(sources: Sequence[Source], index: int, count: int) -> Sequence[Source]:
+def shard(sources: Sequence[Item], index: int, count: int) -> Sequence[Item]:
     """The part of host `index` of `count`: every object goes to exactly one host."""
     return sources[index::count]
 

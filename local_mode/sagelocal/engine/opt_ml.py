@@ -15,7 +15,6 @@ The parts are mounted one by one, so that what an image brings in /opt/ml/code s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,23 +69,29 @@ class OptMl:
 
 def configuration(spec: TrainingSpec, host: Host) -> dict[str, Any]:
     """The files of /opt/ml/input/config by name, as JSON values."""
-    return {
+    files: dict[str, Any] = {
         "hyperparameters.json": dict(spec.hyperparameters),
         "inputdataconfig.json": {
             channel.name: _input_data(channel) for channel in channels_of(spec, host)
         },
         "resourceconfig.json": _resources(spec, host),
     }
+    if spec.checkpoints is not None:
+        files["checkpointconfig.json"] = {
+            "LocalPath": spec.checkpoints.path,
+            "S3Uri": str(spec.checkpoints.uri),
+        }
+    return files
 
 
 def environment(spec: TrainingSpec, job_name: str, job_arn: str, region: str) -> dict[str, str]:
-    """The environment of a training container; the service's own names cannot be replaced."""
-    platform: Mapping[str, str] = {
+    """The environment of a training container; the job's own name and ARN stand fast."""
+    return {
         "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
+        **spec.environment,
+        "TRAINING_JOB_NAME": job_name,
+        "TRAINING_JOB_ARN": job_arn,
     }
-    job: Mapping[str, str] = {"TRAINING_JOB_NAME": job_name, "TRAINING_JOB_ARN": job_arn}
-    return {**platform, **spec.environment, **job}
 
 
 def channels_of(spec: TrainingSpec, host: Host) -> tuple[Channel, ...]:

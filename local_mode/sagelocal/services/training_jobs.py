@@ -166,9 +166,31 @@ def description_of(job: TrainingJob) -> dict[str, Any]:
 
 def _spec(params: Params) -> TrainingSpec:
     try:
-        return TrainingSpec.of(params)
+        spec = TrainingSpec.of(params)
     except ValueError as error:
         raise validation(str(error)) from error
+    _refuse_what_is_not_here(params, spec)
+    return spec
+
+
+def _refuse_what_is_not_here(params: Params, spec: TrainingSpec) -> None:
+    """What the cloud has and sagelocal has not, rather than a job that quietly does less."""
+    for member in ("CheckpointConfig", "ServerlessJobConfig", "ModelPackageConfig"):
+        if member in params:
+            raise validation(
+                f"{member} is not supported by this version of sagelocal; leave it out"
+            )
+    for channel in spec.channels:
+        if channel.input_mode == "Pipe":
+            raise validation(
+                f"Input mode Pipe of channel {channel.name!r} is not supported by this version of "
+                "sagelocal; use File or FastFile"
+            )
+        if channel.data_type not in ("S3Prefix", "ManifestFile"):
+            raise validation(
+                f"S3DataType {channel.data_type} of channel {channel.name!r} is not supported by "
+                "this version of sagelocal; use S3Prefix or ManifestFile"
+            )
 
 
 def _name_taken(arn: str) -> Fault:

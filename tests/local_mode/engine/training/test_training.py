@@ -90,7 +90,10 @@ def test_writing_to_the_input_never_changes_the_object(bench: Any) -> None:
             "AlgorithmError: " + "x" * (1024 - 16 - 14) + ", exit code: 1",
         ),
         ("print('first'); print('last'); sys.exit(9)", "AlgorithmError: first\nlast, exit code: 9"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "AlgorithmError: the container was ended by SIGKILL, exit code: 137"),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            "AlgorithmError: the container was ended by SIGKILL, exit code: 137",
+        ),
     ],
 )
 def test_says_why_a_container_failed(bench: Any, script: str, reason: str) -> None:

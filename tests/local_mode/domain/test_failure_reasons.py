@@ -1,0 +1,60 @@
+"""FailureReason, in the words of the service."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sagelocal.domain.failure_reasons import ContainerEnd, client_error, container_failed
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (ContainerEnd("algo-1", 1, failure="bad\n"), "AlgorithmError: bad, exit code: 1"),
+        (
+            ContainerEnd("algo-1", 2, failure="Customer Error: eta"),
+            "ClientError: eta, exit code: 2",
+        ),
+        (
+            ContainerEnd("algo-1", 1, failure="AlgorithmError: bad"),
+            "AlgorithmError: bad, exit code: 1",
+        ),
+        (
+            ContainerEnd("algo-1", 1, last_lines=["Traceback", "", "  File", "ValueError: x"]),
+            "AlgorithmError: Traceback\n  File\nValueError: x, exit code: 1",
+        ),
+        (
+            ContainerEnd("algo-2", 137, out_of_memory=True, memory_bytes=8 * 1024**3),
+            "ClientError: Please use an instance type with more memory, or reduce the size of job "
+            "data processed on an instance. (algo-2 was killed for memory; it had 8.0 GiB), "
+            "exit code: 137",
+        ),
+        (
+            ContainerEnd("algo-1", 139),
+            "AlgorithmError: the container was ended by SIGSEGV, exit code: 139",
+        ),
+    ],
+)
+def test_says_whose_fault_it_was(end: ContainerEnd, reason: str) -> None:
+    assert container_failed(end) == reason
+
+
+@given(st.text(), st.lists(st.text()), st.integers(1, 255), st.booleans())
+def test_is_never_longer_than_the_api_allows_and_always_ends_with_the_code(
+    failure: str, lines: list[str], code: int, out_of_memory: bool
+) -> None:
+    reason = container_failed(ContainerEnd("algo-1", code, out_of_memory, failure, lines))
+    assert len(reason) <= 1024
+    assert reason.endswith(f", exit code: {code}")
+
+
+def test_the_last_line_of_a_long_log_is_kept() -> None:
+    end = ContainerEnd("algo-1", 1, last_lines=["y" * 900, "z" * 900, "ValueError: the end"])
+    assert (
+        container_failed(end) == f"AlgorithmError: {'z' * 900}\nValueError: the end, exit code: 1"
+    )
+
+
+def test_a_long_client_error_is_cut() -> None:
+    assert len(client_error("x" * 5000)) == 1024
