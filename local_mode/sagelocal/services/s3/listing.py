@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -164,8 +163,10 @@ def _to_token(last: str) -> str:
 
 def _from_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode("ascii")).decode("utf-8", "surrogatepass")
-    except (binascii.Error, UnicodeError) as error:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode(
+            "utf-8", "surrogatepass"
+        )
+    except ValueError as error:
         raise invalid_argument(
             "The continuation token provided is incorrect", "continuation-token", token
         ) from error
