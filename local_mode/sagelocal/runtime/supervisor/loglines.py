@@ -15,9 +15,13 @@ MAX_LINE_BYTES = 256 * 1024
 
 
 def format_lines(lines: list[bytes], now_ms: int) -> bytes:
-    """The log file's bytes for lines that came at one moment, without their line ends."""
+    """The log file's bytes for lines that came at one moment, given without their line ends."""
     stamp = b"%d\t" % now_ms
-    return b"".join(stamp + _text(line) + b"\n" for line in lines)
+    return b"".join(
+        stamp + _text(line[start : start + MAX_LINE_BYTES]) + b"\n"
+        for line in lines
+        for start in range(0, max(len(line), 1), MAX_LINE_BYTES)
+    )
 
 
 def _text(line: bytes) -> bytes:
@@ -59,12 +63,7 @@ class LogFile:
         os.close(self._file)
 
     def _write(self, lines: list[bytes]) -> None:
-        pieces = [
-            line[start : start + MAX_LINE_BYTES]
-            for line in lines
-            for start in range(0, max(len(line), 1), MAX_LINE_BYTES)
-        ]
-        left = memoryview(format_lines(pieces, time.time_ns() // 1_000_000))
+        left = memoryview(format_lines(lines, time.time_ns() // 1_000_000))
         try:
             while left:
                 left = left[os.write(self._file, left) :]

@@ -1,0 +1,400 @@
+"""Containers at a Docker engine, as the cloud runs them.
+
+How a container is started (Amazon SageMaker AI developer guide, "How Amazon SageMaker AI Runs Your
+Training Image" and "How Amazon SageMaker AI Runs Your Inference Image"):
+
+- `train` or `serve` is the command (`docker run IMAGE train`), or the caller's entry point and
+  arguments; the image's user, working directory and stop signal hold; no init process is put in.
+- Swap is not granted beyond the memory limit, so that what is killed there is killed here.
+- /dev/shm is Docker's 64 MiB for a container that serves, as endpoints have it, and half of the
+  memory limit for one that trains, where data loaders share batches.
+- A port is published on loopback. With network isolation there is no network at all, or, for a
+  container that serves, an internal network that reaches this machine only.
+- Output stays at the engine (`json-file`, no rotation) and is followed into the log file.
+
+On a machine where the plane is not root, files that a container's root left in its mounts are given
+back to the user when it has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import LogConfig, Mount
+
+from sagelocal.runtime.docker_logs import LogFollower, Position
+from sagelocal.runtime.images import ImageCatalog
+from sagelocal.runtime.interface import (
+    ContainerSpec,
+    Exit,
+    Handle,
+    RuntimeFault,
+    RuntimeUnavailable,
+)
+from sagelocal.runtime.ping import engine_host
+
+NAME = "docker"
+# A container that somebody removed, so that nobody can say how it ended, counts as killed.
+LOST = Exit(code=137)
+
+_log = logging.getLogger(__name__)
+_LABEL_OWNER, _LABEL_LOG = "sagelocal.folder", "sagelocal.log"
+_ISOLATED_NETWORK = "sagelocal-isolated"
+_SERVING_SHM_BYTES = 64 * 1024 * 1024
+# The engine has no word for "never rotate", and its own default may be small.
+_LOG_OPTIONS = {"max-size": "1024t"}
+_NANO = 1_000_000_000
+_TIMEOUT_SECONDS = 60
+
+
+@dataclass
+class DockerRuntime:
+    """Runs images at the engine of DOCKER_HOST; `folder` holds positions in logs.
+
+    Raises RuntimeUnavailable if no engine answers.
+    """
+
+    folder: Path
+    images: ImageCatalog
+    _references: dict[str, str] = field(default_factory=dict, init=False)
+    _addresses: dict[str, str] = field(default_factory=dict, init=False)
+    _followers: dict[str, LogFollower] = field(default_factory=dict, init=False)
+    _exits: dict[str, Exit] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.resolve()
+        self._lock = threading.Lock()
+        with _engine_errors():
+            self._api = docker.APIClient(
+                base_url=os.environ.get("DOCKER_HOST"), version="auto", timeout=_TIMEOUT_SECONDS
+            )
+            self._take_up()
+
+    @property
+    def name(self) -> str:
+        """`docker`."""
+        return NAME
+
+    def prepare(self, image: str) -> None:
+        """Find the image: the local image of that very name, else that of the family it means."""
+        with _engine_errors():
+            self._references[image] = self._reference(image)
+
+    def start(self, spec: ContainerSpec) -> Handle:
+        """Create and start it; one of the same name, left by a killed plane, is replaced."""
+        if spec.image not in self._references:
+            self.prepare(spec.image)
+        position = Position(self._position_path(spec.name))
+        with _engine_errors():
+            self._discard(spec.name)
+            position.begin(spec.log_path)
+            container = self._create(spec)
+            try:
+                self._api.start(container)
+            except BaseException as error:
+                self._discard(container)
+                position.forget()
+                if isinstance(error, APIError):
+                    raise _start_fault(spec, error) from error
+                raise
+        with self._lock:
+            self._followers[container] = LogFollower(
+                self._api, container, spec.log_path.resolve(), position
+            )
+        return Handle(NAME, container)
+
+    def wait(self, handle: Handle, timeout_seconds: float | None = None) -> Exit | None:
+        """Its exit, once the engine has handed out the last line of its log."""
+        with _engine_errors():
+            follower = self._follower(handle.id)
+            if follower is None:
+                return LOST
+            if not follower.wait(timeout_seconds):
+                return None
+            return self._exit(handle.id)
+
+    def stop(self, handle: Handle, grace_seconds: float) -> Exit:
+        """The image's stop signal (SIGTERM unless it says so), the grace, SIGKILL."""
+        with _engine_errors(), contextlib.suppress(NotFound):
+            self._api.stop(handle.id, timeout=math.ceil(grace_seconds))
+        return self.wait(handle) or LOST
+
+    def address(self, handle: Handle) -> str | None:
+        """Where its port is published, or its own address on the isolated network."""
+        follower = self._followers.get(handle.id)
+        if follower is not None and follower.has_ended:
+            return None
+        if handle.id not in self._addresses:
+            with _engine_errors():
+                found = self._find_address(handle.id)
+            if found is None:
+                return None
+            self._addresses[handle.id] = found
+        return self._addresses[handle.id]
+
+    def remove(self, handle: Handle) -> None:
+        """Kill and remove the container with what the engine kept of it."""
+        with _engine_errors():
+            self._discard(handle.id)
+
+    def close(self) -> None:
+        """Stop following; the next runtime goes on where the log files end."""
+        with self._lock:
+            for follower in self._followers.values():
+                follower.close()
+        self._api.close()
+
+    # -- images ---------------------------------------------------------------------------------
+
+    def _reference(self, image: str) -> str:
+        if self._is_local(image):
+            return image
+        family = self.images.resolve(image)
+        if family is None:
+            raise self.images.unknown(
+                image,
+                f"Make an image of your own known to the engine: `docker pull {image}` or "
+                f"`docker build -t {image} .`",
+            )
+        if not self._is_local(family.tag):
+            raise self.images.unknown(
+                image,
+                f"It means {family.tag}, which is not built: `sagelocal build {family.family}`.",
+            )
+        return family.tag
+
+    def _is_local(self, reference: str) -> bool:
+        try:
+            self._api.inspect_image(reference)  # type: ignore[no-untyped-call]  # lacks it in its stubs
+        except NotFound:
+            return False
+        return True
+
+    # -- starting -------------------------------------------------------------------------------
+
+    def _create(self, spec: ContainerSpec) -> str:
+        try:
+            created = self._api.create_container(
+                image=self._references[spec.image],
+                name=spec.name,
+                entrypoint=list(spec.entrypoint) if spec.entrypoint else None,
+                command=list(spec.arguments) or None,
+                environment=dict(spec.environment),
+                hostname=spec.hostname,
+                ports=[spec.port] if spec.port is not None else None,
+                labels=self._labels(spec),
+                host_config=self._host_config(spec),
+            )
+        except ImageNotFound:
+            # It was there when it was prepared; this says what is known now.
+            del self._references[spec.image]
+            self._reference(spec.image)
+            raise
+        except APIError as error:
+            raise _start_fault(spec, error) from error
+        return str(created["Id"])
+
+    def _labels(self, spec: ContainerSpec) -> dict[str, str]:
+        return {
+            **{f"sagelocal.{key}": value for key, value in spec.labels.items()},
+            _LABEL_OWNER: str(self.folder),
+            _LABEL_LOG: str(spec.log_path.resolve()),
+        }
+
+    def _host_config(self, spec: ContainerSpec) -> dict[str, Any]:
+        shm_bytes = _SERVING_SHM_BYTES
+        if spec.port is None and spec.memory_bytes:
+            shm_bytes = max(shm_bytes, spec.memory_bytes // 2)
+        published = spec.port is not None and not spec.network_isolation
+        return self._api.create_host_config(
+            mounts=[
+                Mount(mount.target, str(mount.source.resolve()), "bind", read_only=mount.read_only)
+                for mount in spec.mounts
+            ],
+            port_bindings={str(spec.port): ("127.0.0.1",)} if published else None,
+            network_mode=self._network(spec),
+            extra_hosts={spec.hostname: "127.0.0.1"} if _is_alone(spec) and spec.hostname else None,
+            mem_limit=spec.memory_bytes,
+            memswap_limit=spec.memory_bytes,
+            nano_cpus=self._nano_cpus(spec.cpus),
+            shm_size=shm_bytes,
+            log_config=LogConfig(type=LogConfig.types.JSON, config=_LOG_OPTIONS),
+            init=False,
+        )
+
+    def _network(self, spec: ContainerSpec) -> str | None:
+        if not spec.network_isolation:
+            return None
+        if _is_alone(spec):
+            return "none"
+        if not self._api.networks(names=[_ISOLATED_NETWORK]):
+            self._api.create_network(_ISOLATED_NETWORK, driver="bridge", internal=True)
+        return _ISOLATED_NETWORK
+
+    def _nano_cpus(self, cpus: float | None) -> int | None:
+        """The engine refuses more than its machine has."""
+        if cpus is None:
+            return None
+        return int(min(cpus, self._api.info()["NCPU"]) * _NANO)
+
+    # -- following ------------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Follow the logs of what an earlier plane with this folder started."""
+        for found in self._api.containers(
+            all=True, filters={"label": f"{_LABEL_OWNER}={self.folder}"}
+        ):
+            if found["State"] == "created":
+                # The plane was killed before it started it, and nobody has a handle.
+                self._discard(found["Id"])
+            else:
+                self._follower(found["Id"])
+
+    def _follower(self, container: str) -> LogFollower | None:
+        """The container's follower, started if this runtime has none; None if it is gone."""
+        with self._lock:
+            if container in self._followers:
+                return self._followers[container]
+            try:
+                found = self._api.inspect_container(container)
+            except NotFound:
+                return None
+            position = Position(self._position_path(found["Name"].lstrip("/")))
+            log_path = Path(found["Config"]["Labels"][_LABEL_LOG])
+            follower = LogFollower(self._api, container, log_path, position)
+            self._followers[container] = follower
+            return follower
+
+    def _position_path(self, name: str) -> Path:
+        return self.folder / f"{name}.position"
+
+    # -- ending ---------------------------------------------------------------------------------
+
+    def _exit(self, container: str) -> Exit:
+        with self._lock:
+            if container in self._exits:
+                return self._exits[container]
+        try:
+            found = self._api.inspect_container(container)
+        except NotFound:
+            return LOST
+        if os.geteuid() != 0:
+            self._give_back(found)
+        state = found["State"]
+        ended = Exit(
+            code=state["ExitCode"],
+            out_of_memory=state["OOMKilled"],
+            ended_at=datetime.fromisoformat(state["FinishedAt"]).timestamp(),
+        )
+        with self._lock:
+            self._exits[container] = ended
+        return ended
+
+    def _find_address(self, container: str) -> str | None:
+        try:
+            found = self._api.inspect_container(container)
+        except NotFound:
+            return None
+        if not found["State"]["Running"]:
+            return None
+        for exposed, bindings in found["NetworkSettings"]["Ports"].items():
+            if bindings:
+                return f"http://{bindings[0]['HostIp']}:{bindings[0]['HostPort']}"
+            own = found["NetworkSettings"]["Networks"].get(_ISOLATED_NETWORK)
+            if own:
+                return f"http://{own['IPAddress']}:{exposed.partition('/')[0]}"
+        return None
+
+    def _discard(self, name: str) -> None:
+        """Remove a container by id or name, if it is there, and what belongs to it here."""
+        try:
+            found = self._api.inspect_container(name)
+            self._api.remove_container(found["Id"], v=True, force=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if error.status_code != requests.codes.conflict:
+                raise
+            return  # Somebody else is removing it at this moment.
+        with self._lock:
+            follower = self._followers.pop(found["Id"], None)
+            self._exits.pop(found["Id"], None)
+            self._addresses.pop(found["Id"], None)
+        if follower:
+            follower.wait(_TIMEOUT_SECONDS)
+        Position(self._position_path(found["Name"].lstrip("/"))).forget()
+
+    def _give_back(self, found: Mapping[str, Any]) -> None:
+        """Make the user the owner of what a container's root left in writable mounts."""
+        mounts = [
+            Mount(mount["Destination"], mount["Source"], "bind")
+            for mount in found["Mounts"]
+            if mount["Type"] == "bind" and mount["RW"] and _has_foreign_files(mount["Source"])
+        ]
+        if not mounts:
+            return
+        helper = self._api.create_container(
+            image=found["Image"],
+            entrypoint=["chown", "-R", "-h", f"{os.getuid()}:{os.getgid()}"],
+            command=[str(mount["Target"]) for mount in mounts],
+            user="0",
+            host_config=self._api.create_host_config(mounts=mounts, network_mode="none"),
+        )["Id"]
+        try:
+            self._api.start(helper)
+            self._api.wait(helper)
+        except APIError as error:
+            _log.warning("files of %s stay root's: %s", found["Name"], _explanation(error))
+        finally:
+            self._api.remove_container(helper, force=True)
+
+
+def _is_alone(spec: ContainerSpec) -> bool:
+    """Isolated, and reached by nobody."""
+    return spec.network_isolation and spec.port is None
+
+
+def _has_foreign_files(source: str) -> bool:
+    own = os.getuid()
+    for folder, folders, names in os.walk(source):
+        for name in (".", *folders, *names):
+            with contextlib.suppress(FileNotFoundError):
+                if os.lstat(os.path.join(folder, name)).st_uid != own:
+                    return True
+    return False
+
+
+def _explanation(error: APIError) -> str:
+    return str(error.explanation or error)
+
+
+def _start_fault(spec: ContainerSpec, error: APIError) -> RuntimeFault:
+    return RuntimeFault(
+        f"The container of image {spec.image!r} cannot be started: {_explanation(error)}"
+    )
+
+
+@contextlib.contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Turn the client's errors into the runtime's."""
+    try:
+        yield
+    except APIError as error:
+        raise RuntimeFault(f"The Docker engine refused: {_explanation(error)}") from error
+    except (DockerException, requests.RequestException) as error:
+        raise RuntimeUnavailable(
+            f"No Docker engine answers at {engine_host()} ({error}). Start it, set DOCKER_HOST, or "
+            "run without Docker: `sagelocal up --runtime process`."
+        ) from error
