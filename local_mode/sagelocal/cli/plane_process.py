@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 HEALTH_PATH = "/_sagelocal/health"
@@ -82,9 +82,8 @@ def start(arguments: Sequence[str], data_dir: Path, timeout_seconds: float = 30.
 
     Raises PlaneError with the plane's own words if it ends or does not answer in time.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
     log_path = data_dir / LOG_FILE
-    with log_path.open("ab") as log:
+    with _open_log(log_path) as log:
         begin = log.tell()
         process = subprocess.Popen(
             foreground_command(arguments),
@@ -103,6 +102,17 @@ def start(arguments: Sequence[str], data_dir: Path, timeout_seconds: float = 30.
         time.sleep(0.02)
     process.terminate()
     raise PlaneError(f"the plane did not answer within {timeout_seconds:.0f} s; see {log_path}")
+
+
+def _open_log(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError as error:
+        raise PlaneError(
+            f"cannot write to the data directory {path.parent}: {error.strerror}; "
+            "choose another one with --data"
+        ) from error
 
 
 def stop(plane: RunningPlane, timeout_seconds: float = 15.0) -> None:
