@@ -1,0 +1,12 @@
+"""Amazon SageMaker's built-in algorithm Linear Learner: regression and classification.
+
+training:main and serving:app are what the image's `train` and `serve` run. Inside, data flows from
+left to right:
+
+    hyperparameters   settings      what is asked for, checked and typed
+    csv_rows   data   rows          channels to rows and labels
+    targets   scaling               labels and features as the losses want them
+    candidates   optimizers   losses   fit      many models at once, the best state of each
+    calibration   model   metrics   artifact    the best of them, its threshold, figures and files
+    report                          the log
+"""

@@ -1,0 +1,262 @@
+"""The training job: what SAGEMAKER_TRAINING_MODULE names.
+
+    configuration -> channels -> scales -> candidates -> fit -> best model -> metrics -> archive
+
+Everything that the user can mend (hyperparameters, files, labels) ends as a UserError with one
+message; training that leads nowhere ends as an AlgorithmError.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from sagelocal_train import log_lines
+from sagelocal_train.environment import Environment
+from sagelocal_train.errors import AlgorithmError, UserError
+from sagelocal_train.hyperparameters import as_text
+
+from sagelocal_linear_learner import artifact, losses
+from sagelocal_linear_learner.calibration import Choice, choose
+from sagelocal_linear_learner.candidates import Circumstances, candidates
+from sagelocal_linear_learner.data import read_dataset
+from sagelocal_linear_learner.fit import EpochReport, Fit, Problem, Task, fit
+from sagelocal_linear_learner.hyperparameters import TABLE, settings_of
+from sagelocal_linear_learner.losses import Loss
+from sagelocal_linear_learner.metrics import Metric, evaluate
+from sagelocal_linear_learner.model import LinearModel, Link
+from sagelocal_linear_learner.report import Reporter, say_configuration
+from sagelocal_linear_learner.rows import Dataset
+from sagelocal_linear_learner.scaling import Scale, Scaler, feature_scale, label_scale
+from sagelocal_linear_learner.settings import Settings
+from sagelocal_linear_learner.targets import (
+    ClassWeights,
+    PositiveWeights,
+    balance,
+    check_labels,
+    targets_of,
+)
+
+log = logging.getLogger("sagelocal_linear_learner")
+
+CHANNELS = ("train", "validation", "test")
+
+_LOSSES: Mapping[str, Callable[[Settings], Loss]] = {
+    "squared_loss": lambda settings: losses.Squared(),
+    "absolute_loss": lambda settings: losses.Absolute(),
+    "eps_insensitive_squared_loss": lambda settings: losses.EpsilonInsensitiveSquared(
+        settings.loss_insensitivity
+    ),
+    "eps_insensitive_absolute_loss": lambda settings: losses.EpsilonInsensitiveAbsolute(
+        settings.loss_insensitivity
+    ),
+    "quantile_loss": lambda settings: losses.Quantile(settings.quantile),
+    "huber_loss": lambda settings: losses.Huber(settings.huber_delta),
+    "logistic": lambda settings: losses.Logistic(),
+    "hinge_loss": lambda settings: losses.Hinge(settings.margin),
+    "softmax_loss": lambda settings: losses.Softmax(),
+}
+_LINKS: Mapping[str, Link] = {"logistic": "sigmoid", "softmax_loss": "softmax"}
+
+
+def main(environment: Environment | None = None) -> None:
+    """Run the job that /opt/ml describes."""
+    environment = Environment.read() if environment is None else environment
+    log_lines.configure(environment.log_level)
+    print("Docker entrypoint called with argument(s): train", flush=True)
+    print("Running default environment configuration script", flush=True)
+    settings = _settings(environment)
+    _check_hosts(environment)
+    datasets = read_channels(environment, settings)
+    reporter = Reporter(environment.current_host, loss_of(settings).metric, settings)
+    trained = train(datasets["train"], datasets.get("validation"), settings, reporter.epoch)
+    for name in ("train", "validation"):
+        if name in datasets:
+            reporter.final(name, trained.evaluate(datasets[name]))
+    reporter.best(trained.task.candidates[trained.choice.candidate])
+    if environment.resources.is_first_host:
+        saved = artifact.save(trained.model, environment.paths.model, environment.current_host)
+        reporter.saved(saved.params)
+    if "test" in datasets:
+        reporter.final("test", trained.evaluate(datasets["test"]))
+    else:
+        log.info("Test data is not provided.")
+    reporter.over(trained.epochs)
+
+
+def _settings(environment: Environment) -> Settings:
+    values = TABLE.validate(environment.raw_hyperparameters)
+    defaults = {
+        name: as_text(declared.default)
+        for name, declared in TABLE.declarations.items()
+        if declared.default is not None
+    }
+    say_configuration(environment.raw_hyperparameters, values, defaults)
+    return settings_of(values)
+
+
+def _check_hosts(environment: Environment) -> None:
+    """Several hosts each train on all the data, and the first one's model is kept."""
+    if len(environment.hosts) == 1:
+        return
+    for channel in environment.channels.values():
+        if channel.name == "train" and channel.distribution == "ShardedByS3Key":
+            raise UserError(
+                f"The job has {len(environment.hosts)} instances and shards the channel 'train' "
+                "over them; this image trains on one. Set InstanceCount to 1 or "
+                "S3DataDistributionType to FullyReplicated"
+            )
+    log.warning("Every host trains by itself; the model of %s is kept", environment.hosts[0])
+
+
+def read_channels(environment: Environment, settings: Settings) -> dict[str, Dataset]:
+    """The datasets of the channels that there are; raises UserError."""
+    unknown = sorted(set(environment.channels) - set(CHANNELS))
+    if unknown:
+        raise UserError(
+            f"Unknown channels: {', '.join(map(repr, unknown))}. Linear learner has "
+            f"{', '.join(map(repr, CHANNELS))}"
+        )
+    if "train" not in environment.channels:
+        given = ", ".join(map(repr, environment.channels)) or "none"
+        raise UserError(f"The channel 'train' is required; the job has {given}")
+    datasets: dict[str, Dataset] = {}
+    width = settings.feature_dim
+    for name in CHANNELS:
+        if name in environment.channels:
+            datasets[name] = read_dataset(environment.channels[name], width)
+            check_labels(name, datasets[name], settings)
+            width = datasets[name].rows.width
+    return datasets
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The outcome of training."""
+
+    model: LinearModel
+    task: Task
+    choice: Choice
+    epochs: int
+
+    def evaluate(self, dataset: Dataset) -> list[Metric]:
+        """The model's figures on a dataset."""
+        task = self.task
+        return evaluate(self.model, dataset, task.settings, task.loss, task.scaler)
+
+
+def train(
+    dataset: Dataset,
+    validation: Dataset | None,
+    settings: Settings,
+    report: Callable[[EpochReport], None] = lambda epoch: None,
+) -> Trained:
+    """Fit all candidates and keep the best; raises AlgorithmError if all of them diverge."""
+    task = task_of(dataset, settings)
+    judge = None if validation is None else _problem(validation, task)
+    epochs: list[int] = []
+
+    def count(epoch: EpochReport) -> None:
+        epochs.append(epoch.epoch)
+        report(epoch)
+
+    fitted = fit(task, judge, count)
+    if not np.isfinite(fitted.losses).any():
+        raise AlgorithmError(
+            f"The loss of all {len(task.candidates)} models is infinite or not a number: training "
+            "diverged. Lower learning_rate or leave it at auto, and keep normalize_data on"
+        )
+    choice = choose(fitted, task, judge or task.train)
+    return Trained(model_of(fitted, choice, task), task, choice, len(epochs))
+
+
+def loss_of(settings: Settings) -> Loss:
+    """The loss that the job names."""
+    return _LOSSES[settings.loss](settings)
+
+
+def task_of(dataset: Dataset, settings: Settings) -> Task:
+    """Scales, candidates and targets for a training set."""
+    if len(dataset) < settings.mini_batch_size:
+        log.info(
+            "mini_batch_size is %d and there are %d records: every batch holds them all",
+            settings.mini_batch_size,
+            len(dataset),
+        )
+    scaler = _scaler(dataset, settings)
+    targets = targets_of(dataset.labels, settings, scaler)
+    chosen = candidates(settings, _circumstances(dataset, settings, scaler, targets))
+    train = Problem(dataset.rows, targets)
+    if settings.predictor_type == "binary_classifier":
+        per_candidate = [candidate.positive_weight for candidate in chosen]
+        if any(weight != 1 for weight in per_candidate):
+            train = Problem(
+                dataset.rows, targets, PositiveWeights.of(dataset.labels, per_candidate)
+            )
+    elif settings.balance_multiclass_weights and settings.outputs > 1:
+        train = Problem(
+            dataset.rows, targets, ClassWeights.of(dataset.labels, settings.num_classes)
+        )
+    return Task(settings, loss_of(settings), scaler, chosen, train)
+
+
+def _problem(dataset: Dataset, task: Task) -> Problem:
+    """A dataset to judge by: weighted as the training data is."""
+    targets = targets_of(dataset.labels, task.settings, task.scaler)
+    return Problem(dataset.rows, targets, task.train.weights)
+
+
+def _scaler(dataset: Dataset, settings: Settings) -> Scaler:
+    points = settings.num_point_for_scaler
+    features = feature_scale(
+        dataset.rows, points, normalize=settings.normalize_data, unbias=settings.unbias_data
+    )
+    if settings.predictor_type != "regressor":
+        return Scaler(features, Scale.identity(1))
+    label = label_scale(
+        dataset.labels, points, normalize=settings.normalize_label, unbias=settings.unbias_label
+    )
+    return Scaler(features, label)
+
+
+def _circumstances(
+    dataset: Dataset, settings: Settings, scaler: Scaler, targets: losses.Targets
+) -> Circumstances:
+    sample = dataset.rows.part(0, min(len(dataset), settings.num_point_for_scaler, 4096))
+    squares = np.square(scaler.scale_features(sample), dtype=np.float64)
+    length = float(squares.sum(axis=1).mean())
+    feature_size = math.sqrt(length / max(dataset.rows.width, 1)) or 1.0
+    label_size = 1.0
+    if settings.predictor_type == "regressor":
+        label_size = float(np.sqrt(np.square(targets, dtype=np.float64).mean())) or 1.0
+    return Circumstances(
+        updates=settings.epochs * math.ceil(len(dataset) / settings.mini_batch_size),
+        parameters_per_model=dataset.rows.width * settings.outputs,
+        mean_square_length=length,
+        weight_size=label_size / feature_size,
+        balance=balance(dataset.labels),
+    )
+
+
+def model_of(fitted: Fit, choice: Choice, task: Task) -> LinearModel:
+    """The chosen candidate, for features and labels as they come."""
+    settings = task.settings
+    columns = fitted.parameters.columns(choice.candidate)
+    weights, bias = task.scaler.fold(
+        fitted.parameters.weights[:, columns].T.astype(np.float64),
+        fitted.parameters.bias[columns].astype(np.float64),
+    )
+    link = _LINKS.get(settings.loss, "identity")
+    threshold = choice.threshold
+    if link == "sigmoid":
+        threshold = float(losses.sigmoid(np.array([choice.threshold]))[0])
+    return LinearModel(
+        settings.predictor_type,
+        weights.astype(np.float32),
+        bias.astype(np.float32),
+        link,
+        threshold,
+    )
