@@ -21,7 +21,8 @@ FOREIGN = sorted(path.parent for path in HERE.glob("foreign/*/case.json"))
 def reader() -> ModuleType:
     """The script that reads a job in a process of its own."""
     spec = importlib.util.spec_from_file_location("read_job", HERE / "read_job.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -43,6 +44,7 @@ def test_a_job_is_read_as_scripts_expect(folder: Path, reader: ModuleType, tmp_p
 def test_the_request_is_one_that_the_api_takes(folder: Path) -> None:
     model = botocore.session.get_session().get_service_model("sagemaker")
     shape = model.operation_model("CreateTrainingJob").input_shape
+    assert shape is not None
 
     report = ParamValidator().validate(_json(folder / "case.json")["request"], shape)
 

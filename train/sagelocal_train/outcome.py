@@ -25,6 +25,15 @@ _MACHINE_ERRNOS = frozenset(
 )
 
 
+def begin(paths: Paths) -> None:
+    """Forget how an earlier run on the same folder ended; a container of its own finds nothing."""
+    try:
+        paths.success.unlink(missing_ok=True)
+        paths.failure.unlink(missing_ok=True)
+    except OSError as error:
+        raise PlatformError(f"{paths.output} cannot be written: {error}") from error
+
+
 def succeed(paths: Paths) -> int:
     """Mark success and return the exit code 0."""
     paths.output.mkdir(parents=True, exist_ok=True)
@@ -57,7 +66,7 @@ def failure_text(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         summary = f"{summary or 'MemoryError'}: use an instance type with more memory or less data"
     where = "".join(traceback.format_tb(error.__traceback__)).splitlines()[-_TRACEBACK_LINES:]
-    return "\n".join([f"AlgorithmError: {summary}", "", *where]).strip()
+    return "\n".join([summary, "", *where]).strip()
 
 
 def write_failure(paths: Paths, text: str) -> None:

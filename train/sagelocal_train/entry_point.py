@@ -1,0 +1,104 @@
+"""The three kinds of entry point, and the command that runs each.
+
+    program   train.py                       python train.py --epochs 5
+    package   train.py beside a setup.py     pip install . ; python -m train --epochs 5
+    command   train.sh, or anything else     /bin/sh runs ./train.sh --epochs 5
+
+These are the training toolkit's rules. Beyond them, a name without `.py` that is no file is a
+package where a pyproject.toml is there to install it.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib.util
+import shlex
+import shutil
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sagelocal_train import error_text, process
+from sagelocal_train.errors import CommandFailed, ScriptError
+
+REQUIREMENTS = "requirements.txt"
+_SHOWN_NAMES = 12
+
+
+class Kind(enum.Enum):
+    """How an entry point is run."""
+
+    PROGRAM = "a Python program"
+    PACKAGE = "a Python package"
+    COMMAND = "a command"
+
+
+def kind_of(name: str, code: Path) -> Kind:
+    """The kind of the entry point `name` in the folder `code`.
+
+    Raises ScriptError, naming what is there, when there is no such entry point.
+    """
+    if not name.endswith(".sh") and (code / "setup.py").is_file():
+        return Kind.PACKAGE
+    if not (code / name).is_file():
+        if not Path(name).suffix and (code / "pyproject.toml").is_file():
+            return Kind.PACKAGE
+        raise ScriptError(_not_there(name, code))
+    return Kind.PROGRAM if name.endswith(".py") else Kind.COMMAND
+
+
+def _not_there(name: str, code: Path) -> str:
+    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in code.iterdir())
+    shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
+    return (
+        f"The entry point {name!r} is not in {code}, which holds: {shown or 'nothing'}. "
+        "Name a file of the source in SAGEMAKER_PROGRAM or the hyperparameter sagemaker_program"
+    )
+
+
+def prepare(kind: Kind, name: str, code: Path, environment: Mapping[str, str]) -> None:
+    """Install what the source declares, or make a command executable."""
+    requirements = ["-r", REQUIREMENTS] if (code / REQUIREMENTS).is_file() else []
+    if kind is Kind.PACKAGE:
+        _install("InstallModuleError", [".", *requirements], code, environment)
+    elif requirements:
+        _install("InstallRequirementsError", requirements, code, environment)
+    if kind is Kind.COMMAND:
+        path = code / name
+        path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+
+def command(kind: Kind, name: str, arguments: Sequence[str]) -> list[str]:
+    """The command line, to be run in the code folder."""
+    if kind is Kind.COMMAND:
+        # The shell runs files without a `#!` line too, and then gives its place to the command.
+        return ["/bin/sh", "-c", 'exec "$0" "$@"', f"./{name}", *arguments]
+    if kind is Kind.PACKAGE:
+        module = name.removesuffix(".py").replace("/", ".")
+        return [sys.executable, "-m", module, *arguments]
+    return [sys.executable, name, *arguments]
+
+
+def _install(kind: str, what: list[str], code: Path, environment: Mapping[str, str]) -> None:
+    command = [*_installer(), *what]
+    try:
+        ended = process.run(command, code, environment)
+    except OSError as error:
+        raise ScriptError(f"{shlex.join(command)} cannot be started: {error}") from error
+    if ended.exit_code:
+        message = error_text.error_message(ended.standard_error)
+        raise CommandFailed(kind, ended.exit_code, message, shlex.join(command))
+
+
+def _installer() -> list[str]:
+    """pip of this Python, or uv where an environment was made without pip."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
+    uv = shutil.which("uv")
+    if uv is None:
+        raise ScriptError(
+            f"The source has to be installed, but {sys.executable} has no pip and there is no uv: "
+            "add pip to the image"
+        )
+    return [uv, "pip", "install", "--python", sys.executable]

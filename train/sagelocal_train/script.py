@@ -1,0 +1,122 @@
+"""Script mode: run the user's own training script as SageMaker's framework containers do.
+
+    source -> code folder -> requirements -> hosts -> the script, in its own process
+
+The script finds the job in SM_* variables and its hyperparameters in its arguments. Its process
+has the code folder as working directory and first on PYTHONPATH, and this toolkit's process never
+has, so that a user's `train.py`, `serve.py` or `logging.py` meets nothing of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+
+from sagelocal_train import entry_point, error_text, hosts, process, source
+from sagelocal_train.environment import Environment
+from sagelocal_train.errors import CommandFailed, ScriptError
+
+logger = logging.getLogger(__name__)
+
+_OUT_OF_MEMORY = "OutOfMemory: Process killed by SIGKILL (signal 9)"
+_UNSUPPORTED_LAUNCHERS = (
+    "sagemaker_mpi_enabled",
+    "sagemaker_torch_distributed_enabled",
+    "sagemaker_distributed_dataparallel_enabled",
+)
+
+
+def run(environment: Environment, extra_variables: Mapping[str, str] | None = None) -> None:
+    """Run the user's script to its end.
+
+    `extra_variables` are what a framework adds (thread counts, addresses); the user's own settings
+    win over them. Raises ScriptError when there is nothing to run, CommandFailed when the script
+    fails, and SystemExit when it was stopped by a signal to this process.
+    """
+    name = _entry_point(environment)
+    _refuse_unsupported_launchers(environment)
+    code = environment.paths.code
+    variables = _variables(environment, extra_variables or {})
+    source.bring(environment.submit_directory, code, variables)
+    kind = entry_point.kind_of(name, code)
+    entry_point.prepare(kind, name, code, variables)
+    if len(environment.hosts) > 1 and variables.get("SM_STUDIO_LOCAL_MODE") != "true":
+        hosts.wait_until_resolvable(environment.hosts)
+    command = entry_point.command(kind, name, environment.user_arguments())
+    _announce(environment, command)
+    _run(command, environment, variables)
+
+
+def _entry_point(environment: Environment) -> str:
+    if environment.entry_point is None:
+        raise ScriptError(
+            "There is no training code to run: name a file of the source in SAGEMAKER_PROGRAM or "
+            "the hyperparameter sagemaker_program, or the image's own function in "
+            "SAGEMAKER_TRAINING_MODULE (PACKAGE.MODULE:FUNCTION)"
+        )
+    return environment.entry_point
+
+
+def _refuse_unsupported_launchers(environment: Environment) -> None:
+    """A script that expects MPI would run on each host alone and look as if all were well."""
+    wanted = [n for n in _UNSUPPORTED_LAUNCHERS if environment.framework_parameters.get(n)]
+    if wanted:
+        raise ScriptError(
+            f"{wanted[0]} asks for a distributed launcher that this image does not have; "
+            "unset the estimator's `distribution`, or start the processes in the script itself"
+        )
+
+
+def _variables(environment: Environment, extra: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the script's process. A name or value that no process can have is left out:
+    its hyperparameter still is in SM_HPS."""
+    merged = {**extra, **os.environ, **environment.to_env_vars(), "PYTHONUNBUFFERED": "1"}
+    path = [str(environment.paths.code), os.environ.get("PYTHONPATH", "")]
+    merged["PYTHONPATH"] = os.pathsep.join(part for part in path if part)
+    return {
+        name: value
+        for name, value in merged.items()
+        if "=" not in name and "\0" not in name and "\0" not in value
+    }
+
+
+def _announce(environment: Environment, command: Sequence[str]) -> None:
+    variables = environment.to_env_vars()
+    summary = json.dumps(environment.as_dict(), indent=4, sort_keys=True)
+    shown = "\n".join(f"{name}={value}" for name, value in sorted(variables.items()))
+    logger.info(
+        "Invoking user script\n\nTraining Env:\n\n%s\n\nEnvironment variables:\n\n%s\n\n"
+        "Invoking script with the following command:\n\n%s\n\n",
+        summary,
+        shown,
+        shlex.join(command),
+    )
+
+
+def _run(command: Sequence[str], environment: Environment, variables: Mapping[str, str]) -> None:
+    try:
+        ended = process.run(command, environment.paths.code, variables)
+    except OSError as error:
+        raise ScriptError(f"{shlex.join(command)} cannot be started: {error}") from error
+    if ended.exit_code == 0:
+        return
+    if ended.stopped:
+        logger.info("The script was stopped and ended with exit code %d", ended.exit_code)
+        raise SystemExit(ended.exit_code)
+    raise _failure(ended, command)
+
+
+def _failure(ended: process.Ended, command: Sequence[str]) -> CommandFailed:
+    message = error_text.error_message(ended.standard_error)
+    extra = ""
+    if ended.signal is not None:
+        name = ended.signal.name
+        extra = _OUT_OF_MEMORY if name == "SIGKILL" else f"Process killed by {name}"
+    elif not message:
+        message = "the script wrote nothing to standard error; see its log"
+    return CommandFailed(
+        "ExecuteUserScriptError", ended.exit_code, message, shlex.join(command), extra
+    )
