@@ -10,7 +10,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from sagelocal import __version__
@@ -61,10 +61,12 @@ def create_app(
     )
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = to_request(environ)
+        body = _body(environ)
+        request = to_request(environ, body)
         host = request.headers.get("host", f"{settings.host}:{settings.port}")
         exchange = Exchange(request, f"{environ['wsgi.url_scheme']}://{host}")
         response = walk(handlers, exchange)
+        body.drain()
         if request.path != HEALTH_PATH:
             exchange.log(response.status)
         return _send(response, environ, start_response)
@@ -72,20 +74,22 @@ def create_app(
     return app
 
 
-def to_request(environ: WSGIEnvironment) -> HttpRequest:
-    """The request as it was sent."""
+def _body(environ: WSGIEnvironment) -> RequestBody:
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return RequestBody(environ["wsgi.input"], None)
+    return RequestBody(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
+
+
+def to_request(environ: WSGIEnvironment, body: RequestBody) -> HttpRequest:
+    """The request as it was sent; a form's body in memory, any other as a stream."""
     path, query = _raw_target(environ)
-    text = environ.get("CONTENT_LENGTH")
-    length = int(text) if text else None
-    if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
-        length = 0
     request = HttpRequest(
         method=environ["REQUEST_METHOD"],
         path=path,
         query=query,
         headers=Headers(_headers(environ)),
-        body=cast(Any, RequestBody(environ["wsgi.input"], length)),
-        content_length=length,
+        body=cast(BinaryIO, body),
+        content_length=body.length,
     )
     if _is_form(request):
         return dataclasses.replace(request, body=buffered(request.body))

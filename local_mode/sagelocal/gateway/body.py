@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import BinaryIO, Protocol
 
 from sagelocal.protocol.faults import Fault
+
+_DRAIN_BYTES = 1024 * 1024
 
 
 class Readable(Protocol):
@@ -24,6 +27,7 @@ class RequestBody(io.RawIOBase):
     def __init__(self, source: Readable, length: int | None) -> None:
         super().__init__()
         self._source = source
+        self.length = length
         self._left = length
 
     def readable(self) -> bool:
@@ -41,6 +45,16 @@ class RequestBody(io.RawIOBase):
                 raise incomplete_body()
             self._left -= len(data)
         return data
+
+    def drain(self) -> None:
+        """Read what nobody has read.
+
+        A client that has begun to send a large body sends all of it before it looks at the answer;
+        to hang up on it would lose the answer, and it would try again.
+        """
+        with contextlib.suppress(Fault):
+            while self.read(_DRAIN_BYTES):
+                pass
 
     def readall(self) -> bytes:
         return self.read(-1)

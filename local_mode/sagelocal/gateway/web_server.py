@@ -29,7 +29,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 from sagelocal.gateway.app import UNDERSCORE, create_app
-from sagelocal.gateway.process_lock import TAKEOVER_SECONDS, AlreadyRunning, ProcessLock
+from sagelocal.gateway.process_lock import AlreadyRunning, ProcessLock
 from sagelocal.runtime.interface import RuntimeFault
 from sagelocal.services.calls import OperationTable
 from sagelocal.settings import Settings
@@ -44,6 +44,8 @@ WORKER_GRACE_SECONDS = 2
 ARBITER_GRACE_SECONDS = 4
 
 _BACKLOG = 512
+# A killed plane lets go of its lock and its port within moments of each other.
+_PORT_SECONDS = 0.5
 _POLL_SECONDS = 0.01
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -75,9 +77,13 @@ def run(
     settings = dataclasses.replace(settings, port=port)
     if on_listening:
         on_listening(f"http://{_in_url(settings.host)}:{port}")
+    arbiter_pid = os.getpid()
     try:
         Arbiter(_Application(settings, listener, open_plane, operations)).run()
     except SystemExit as ended:
+        # The worker is a fork and comes by here too; its status is gunicorn's own affair.
+        if os.getpid() != arbiter_pid:
+            raise
         lock.release()
         if ended.code:
             sys.exit(1)
@@ -89,7 +95,7 @@ def listen(host: str, port: int) -> socket.socket:
     Accepted connections inherit TCP_NODELAY: without it a small answer after a small header waits
     for the client's delayed acknowledgement, 40 ms.
     """
-    deadline = time.monotonic() + TAKEOVER_SECONDS
+    deadline = time.monotonic() + _PORT_SECONDS
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]

@@ -1,0 +1,130 @@
+"""The life of the server's process: start, refuse to start, end, be killed."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def test_two_planes_do_not_share_a_data_directory(start: Callable[..., Any]) -> None:
+    first = start()
+    second = start(first.data_dir)
+    assert second.process.wait(timeout=30) == 1
+    assert second.end() == (
+        f"cannot start: process {first.process.pid} is already serving the data directory "
+        f"{first.data_dir}; stop it with `sagelocal down`, or choose another one with --data\n"
+    )
+    assert first.client("s3").head_bucket(Bucket="b")
+
+
+def test_a_port_that_is_taken_is_one_line(start: Callable[..., Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        server = start(None, port)
+        assert server.process.wait(timeout=30) == 1
+        assert server.end() == (
+            f"cannot start: 127.0.0.1:{port} is already in use; choose another port with --port\n"
+        )
+
+
+def test_a_data_directory_that_cannot_be_is_one_line(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    server = start(tmp_path / "file" / "data")
+    assert server.process.wait(timeout=30) == 1
+    assert server.end() == (
+        f"cannot start: cannot write to the data directory {tmp_path}/file/data: Not a directory; "
+        "choose another one with --data\n"
+    )
+
+
+def test_a_plane_that_cannot_be_opened_is_one_line(start: Callable[..., Any]) -> None:
+    server = start(None, 0, "fail")
+    assert server.process.wait(timeout=30) == 1
+    assert server.end() == (
+        "cannot start: Docker does not answer; start it or use --runtime process\n"
+    )
+
+
+def test_a_killed_server_leaves_nothing_and_the_next_one_starts_at_once(
+    start: Callable[..., Any], is_alive: Callable[[int], bool], eventually: Callable[..., None]
+) -> None:
+    first = start()
+    assert first.client("s3").head_bucket(Bucket="b")
+    worker = first.worker_pid()
+    first.process.send_signal(signal.SIGKILL)
+    second = start(first.data_dir, first.port)
+    assert second.url == first.url
+    assert second.client("s3").head_bucket(Bucket="b")
+    eventually(lambda: not is_alive(worker))
+
+
+def test_a_worker_that_dies_is_replaced(
+    start: Callable[..., Any], eventually: Callable[..., None]
+) -> None:
+    server = start()
+    s3 = server.client("s3")
+    assert s3.head_bucket(Bucket="b")
+    old = server.worker_pid()
+    os.kill(old, signal.SIGKILL)
+
+    def answers_again() -> bool:
+        try:
+            return bool(s3.head_bucket(Bucket="b")) and server.worker_pid() != old
+        except Exception:
+            return False
+
+    eventually(answers_again)
+
+
+def test_it_ends_within_a_second_despite_idle_connections(start: Callable[..., Any]) -> None:
+    server = start()
+    clients = [server.client("s3") for _ in range(3)]
+    for client in clients:
+        client.head_bucket(Bucket="b")
+    began = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=30) == 0
+    assert time.monotonic() - began < 1.0
+    assert (server.data_dir / "closed").exists()
+
+
+def test_a_call_in_flight_is_answered_before_it_ends(start: Callable[..., Any]) -> None:
+    server = start()
+    runtime = server.client("sagemaker-runtime")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        answer = pool.submit(runtime.invoke_endpoint, EndpointName="sleep-0-8", Body=b"x")
+        _until_logged_in(server)
+        server.process.send_signal(signal.SIGTERM)
+        assert answer.result()["Body"].read() == b"x"
+    assert server.process.wait(timeout=30) == 0
+
+
+def _until_logged_in(server: Any) -> None:
+    """Until the worker has the connection of the call."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        table = Path(f"/proc/{server.worker_pid()}/net/tcp").read_text()
+        if f":{server.port:04X} " in table and " 01 " in table:
+            return
+        time.sleep(0.01)
+
+
+def test_many_slow_calls_at_once_do_not_hold_up_quick_ones(server: Any) -> None:
+    runtime = server.client("sagemaker-runtime", max_pool_connections=40)
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        slow = [
+            pool.submit(runtime.invoke_endpoint, EndpointName="sleep-1", Body=b"x")
+            for _ in range(40)
+        ]
+        began = time.monotonic()
+        assert server.client("s3").head_bucket(Bucket="b")
+        assert time.monotonic() - began < 0.9
+        assert all(call.result() for call in slow)
