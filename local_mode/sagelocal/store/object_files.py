@@ -84,7 +84,9 @@ class Incoming:
 
     def discard(self) -> None:
         """Close and delete it; nothing to do when it was adopted."""
-        self.close()
+        with contextlib.suppress(OSError):
+            # A full disk refuses the last bytes; they are not wanted any more.
+            self.close()
         self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

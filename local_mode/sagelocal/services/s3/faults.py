@@ -5,7 +5,9 @@ Codes and their elements: Amazon S3 API Reference, "Error responses".
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
 
 MAX_KEY_BYTES = 1024
+# The disk takes no more: full, over quota, or a file over the allowed size.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def no_such_bucket(bucket: str) -> Fault:
@@ -100,8 +104,23 @@ def guarded(operation: Operation) -> Operation:
             raise no_such_upload(error.upload) from error
         except BucketNotEmpty as error:
             raise bucket_not_empty(error.bucket) from error
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise _disk_full(plane, error) from error
+            raise
 
     return run
+
+
+def _disk_full(plane: Plane, error: OSError) -> Fault:
+    """S3 has no word for it. 507 is WebDAV's, and no client repeats it for long seconds."""
+    reason = os.strerror(error.errno or 0)
+    return Fault(
+        "InsufficientStorage",
+        f"The data directory {plane.settings.data_dir} takes no more bytes ({reason}). Delete what "
+        "is not needed, or start the plane with --data on a larger disk.",
+        status=507,
+    )
 
 
 def _check_owner(call: Call, expected: str | None) -> None:

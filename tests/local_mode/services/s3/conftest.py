@@ -59,6 +59,10 @@ class S3Server:
         self._port = 0
         self.start()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def start(self) -> None:
         self._log = self.data_dir.with_name(self.data_dir.name + ".log").open("a")
         self._process = subprocess.Popen(

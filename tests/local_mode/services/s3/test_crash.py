@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -118,3 +120,19 @@ def test_uploads_in_parts_go_on_after_a_kill(own_server: Any) -> None:
     own_server.start()
     assert first + second == s3.get_object(Bucket="bucket", Key="key")["Body"].read()
     assert own_server.object_files() == 1
+
+
+def test_a_disk_that_takes_no_more_is_said_and_changes_nothing(own_server: Any) -> None:
+    s3 = own_server.client()
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="key", Body=b"old")
+    children = Path(f"/proc/{own_server.pid}/task/{own_server.pid}/children").read_text()
+    for process in map(int, children.split()):
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (MEBIBYTE, MEBIBYTE))
+    answer = own_server.request("PUT", "/bucket/key", b"x" * 3 * MEBIBYTE)
+    assert answer.status == 507
+    assert b"<Code>InsufficientStorage</Code>" in answer.body
+    assert str(own_server.data_dir).encode() in answer.body
+    assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"old"
+    assert own_server.object_files() == 1
+    s3.put_object(Bucket="bucket", Key="small", Body=b"fits")
