@@ -10,6 +10,7 @@
 
     [environment]                        # what the Dockerfile's ENV lines say
     [labels]                             # what its LABEL lines say
+    [metrics]                            # metric name = regular expression, for the log of `train`
 
 Both the Docker build and the process runtime read it. A registry's name is
 `<account>.dkr.ecr.<region>.amazonaws.com[.cn]/<repository>[:<tag>|@<digest>]`, and a family answers
@@ -58,6 +59,7 @@ class ImageFamily:
     projects: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def requirements_lock(self) -> Path:
@@ -183,6 +185,7 @@ def _read_family(path: Path) -> ImageFamily:
         projects=tuple(image.get("projects", ())),
         environment=_strings(path, document, "environment"),
         labels=_strings(path, document, "labels"),
+        metrics=_strings(path, document, "metrics"),
     )
 
 
