@@ -32,10 +32,11 @@ class Answer:
 class ServeProcess:
     """`serve` as a child process with its log; starts at once, listens when `port` returns."""
 
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        executable = Path(sys.executable).with_name("serve")
+    def __init__(
+        self, command: list[str | Path], environment: dict[str, str], folder: Path
+    ) -> None:
         self.process = subprocess.Popen(
-            [executable],
+            command,
             env={**_clean_environment(), **environment},
             cwd=folder,
             stdout=subprocess.PIPE,
@@ -162,7 +163,9 @@ def start_server(base_dir: Path, tmp_path: Path) -> Iterator[StartServer]:
     """Starts `serve` for a handler of handlers_under_test, or for a script if there is no name."""
     started: list[ServeProcess] = []
 
-    def start(handler: str | None = None, **environment: str) -> ServeProcess:
+    def start(
+        handler: str | None = None, command: list[str | Path] | None = None, **environment: str
+    ) -> ServeProcess:
         settings = {
             "SAGEMAKER_BIND_TO_PORT": "0",
             "MODEL_SERVER_HOST": "127.0.0.1",
@@ -172,7 +175,8 @@ def start_server(base_dir: Path, tmp_path: Path) -> Iterator[StartServer]:
         }
         if handler is not None:
             settings["SAGEMAKER_SERVING_MODULE"] = f"handlers_under_test:{handler}"
-        server = ServeProcess({**settings, **environment}, tmp_path)
+        console_script = Path(sys.executable).with_name("serve")
+        server = ServeProcess(command or [console_script], {**settings, **environment}, tmp_path)
         started.append(server)
         return server
 

@@ -14,7 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from sagelocal_serve.errors import BadRequest
 
-_BAD_CELL = re.compile(r"could not convert string '(.*)' to \w+ at row (\d+), column (\d+)", re.S)
+# numpy cuts a long cell off, closing quote included.
+_BAD_CELL = re.compile(r"convert string ['\"](.*?)['\"]? to \w+ at row (\d+), column (\d+)", re.S)
 _BAD_WIDTH = re.compile(r"number of columns changed from (\d+) to (\d+) at row (\d+)")
 _SHOWN = 60
 
@@ -41,8 +42,14 @@ def decode_csv(
 def encode_csv(values: Any) -> bytes:
     """Rows of values, one line each; a vector is written as one value per line."""
     array = np.asarray(values)
-    rows = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
-    return "".join(",".join(map(_cell, row)) + "\n" for row in rows.tolist()).encode()
+    if array.ndim > 2:
+        array = array.reshape(len(array), -1)
+    rows = np.atleast_1d(array).tolist()
+    return "".join(_line(row if isinstance(row, list) else [row]) for row in rows).encode()
+
+
+def _line(cells: list[object]) -> str:
+    return ",".join(map(_cell, cells)) + "\n"
 
 
 def _cell(value: object) -> str:
@@ -60,11 +67,8 @@ def _explained(message: str) -> str:
     if found := _BAD_CELL.search(message):
         # numpy counts rows and columns differently: rows from 0, columns from 1.
         value = found[1] if len(found[1]) <= _SHOWN else found[1][:_SHOWN] + "…"
-        return (
-            f"Row {int(found[2]) + 1}, column {found[3]} of the CSV body is {value!r}, no number."
-        )
+        place = f"Row {int(found[2]) + 1}, column {found[3]}"
+        return f"{place} of the CSV body is {value!r}, no number."
     if found := _BAD_WIDTH.search(message):
-        return (
-            f"Row {found[3]} of the CSV body has {found[2]} columns, the rows before it {found[1]}."
-        )
+        return f"Row {found[3]} of the CSV body has width {found[2]}, those before it {found[1]}."
     return "The CSV body cannot be read as rows of numbers."

@@ -19,6 +19,8 @@ from sagelocal_serve.settings import Settings
 # Scripts get these as str and everything else as bytes, as from SageMaker's toolkits.
 _TEXT_TYPES = frozenset({CSV, JSON})
 
+_THREE = ("input_fn", "predict_fn", "output_fn")
+
 Call = Callable[..., Any]
 
 
@@ -51,16 +53,16 @@ class ScriptHandler:
         """Import the script and let it load the model."""
         own = Functions.of(load_script(self._script)) if self._script else Functions()
         functions = own.over(self._defaults)
+        _require(functions, self._script)
         self._model_dir = model_dir
         self._transform = _transformation(functions, lambda: self._model)
         self._execution_parameters_fn = functions.execution_parameters_fn
         context = Context(model_dir)
         if functions.pre_model_fn:
-            with_context("pre_model_fn", functions.pre_model_fn)(str(model_dir), context)
-        self._model = _required(functions, "model_fn")(str(model_dir), context)
+            _call(functions, "pre_model_fn")(str(model_dir), context)
+        self._model = _call(functions, "model_fn")(str(model_dir), context)
         if functions.model_warmup_fn:
-            warm_up = with_context("model_warmup_fn", functions.model_warmup_fn)
-            warm_up(str(model_dir), self._model, context)
+            _call(functions, "model_warmup_fn")(str(model_dir), self._model, context)
 
     def handle(self, request: Request) -> Response:
         if self._transform is None:
@@ -86,14 +88,24 @@ class ScriptHandler:
         )
 
 
-def _required(functions: Functions, name: str) -> Call:
-    function = getattr(functions, name)
-    if function is None:
+def _require(functions: Functions, script: Script | None) -> None:
+    """Raise ScriptError naming all functions that neither the script nor the image defines."""
+    names = ["model_fn"] if functions.transform_fn else ["model_fn", *_THREE]
+    missing = [name for name in names if getattr(functions, name) is None]
+    if not missing:
+        return
+    if script is None:
         raise ScriptError(
-            f"The script defines no {name}, and this image has no default for it. Define it in "
-            "inference.py in the folder code of model.tar.gz."
+            f"There is no inference.py, and this image has no default for {', '.join(missing)}. "
+            "Pack inference.py into the folder code of model.tar.gz."
         )
-    return with_context(name, function)
+    raise ScriptError(
+        f"{script.path.name} defines no {', '.join(missing)}, and this image has no default for it."
+    )
+
+
+def _call(functions: Functions, name: str) -> Call:
+    return with_context(name, getattr(functions, name))
 
 
 def _transformation(
@@ -101,13 +113,11 @@ def _transformation(
 ) -> Callable[[Request, Context, str], Any]:
     """One request from body to result, by transform_fn or by the three others in a row."""
     if functions.transform_fn:
-        transform = with_context("transform_fn", functions.transform_fn)
+        transform = _call(functions, "transform_fn")
         return lambda request, context, accept: transform(
             model(), _body(request), str(request.content_type), accept, context
         )
-    read, predict, write = (
-        _required(functions, name) for name in ("input_fn", "predict_fn", "output_fn")
-    )
+    read, predict, write = (_call(functions, name) for name in _THREE)
 
     def in_three_steps(request: Request, context: Context, accept: str) -> Any:
         data = read(_body(request), str(request.content_type), context)
