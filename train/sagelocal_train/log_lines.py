@@ -134,6 +134,6 @@ def quality_line(
     return f"#quality_metric: {', '.join(place)}, {dataset} {name} <{kind}>={float(value)!r}"
 
 
-def test_score_line(host: str, name: str, value: float) -> str:
+def score_line(host: str, name: str, value: float) -> str:
     """`#test_score (algo-1) : ('accuracy', 0.92)`."""
     return f"#test_score ({host}) : {(name, float(value))!r}"

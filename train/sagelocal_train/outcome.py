@@ -26,12 +26,17 @@ _MACHINE_ERRNOS = frozenset(
 
 
 def begin(paths: Paths) -> None:
-    """Forget how an earlier run on the same folder ended; a container of its own finds nothing."""
+    """Make the folders that training code may write to, and forget how an earlier run ended.
+
+    A container of the platform's finds the folders, and no outcome; one started by hand may not.
+    """
     try:
+        for folder in (paths.model, paths.output_data):
+            folder.mkdir(parents=True, exist_ok=True)
         paths.success.unlink(missing_ok=True)
         paths.failure.unlink(missing_ok=True)
     except OSError as error:
-        raise PlatformError(f"{paths.output} cannot be written: {error}") from error
+        raise PlatformError(f"{paths.base} cannot be written: {error}") from error
 
 
 def succeed(paths: Paths) -> int:
