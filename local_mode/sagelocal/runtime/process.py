@@ -12,6 +12,8 @@ outlives the plane. What is as in a container, and what is not:
 - Memory and cpus are limited by a control group where this user may make one. Without one, a
   container over its memory is noticed within a second and killed.
 - A serving container gets a free port by SAGEMAKER_BIND_TO_PORT.
+- The main process is no process 1: SIGTERM ends it even if it has no handler for it, where a
+  container's would run on until SIGKILL.
 - Network isolation is a network namespace with a loopback only. A container that serves would then
   be out of reach, so isolation together with a port is refused, as it is where namespaces are.
 """
