@@ -57,7 +57,7 @@ def create_training_job(plane: Plane, call: Call, params: Params) -> Result:
         raise _name_taken(arn)
     for channel in spec.channels:
         _require_objects(plane, call, channel, params["RoleArn"])
-    request = {key: value for key, value in params.items() if key != "Tags"}
+    request = _with_metrics_of_family(plane, params)
     job = TrainingJob.created(arn, call.scope.region, name, request, time.time())
     try:
         plane.training.records.add(job, tags)
@@ -162,6 +162,29 @@ def description_of(job: TrainingJob) -> dict[str, Any]:
             {"MetricName": m.name, "Value": m.value, "Timestamp": m.timestamp} for m in job.metrics
         ]
     return described
+
+
+def _with_metrics_of_family(plane: Plane, params: Params) -> dict[str, Any]:
+    """The request to keep: a built-in algorithm brings the metrics that its log is known to have.
+
+    One of the request takes the place of the family's of the same name.
+    """
+    request = {key: value for key, value in params.items() if key != "Tags"}
+    family = plane.images.resolve(request["AlgorithmSpecification"]["TrainingImage"])
+    if family is None or not family.metrics:
+        return request
+    algorithm = request["AlgorithmSpecification"]
+    given = algorithm.get("MetricDefinitions", [])
+    names = {definition["Name"] for definition in given}
+    brought = [
+        {"Name": name, "Regex": regex}
+        for name, regex in family.metrics.items()
+        if name not in names
+    ]
+    return {
+        **request,
+        "AlgorithmSpecification": {**algorithm, "MetricDefinitions": [*given, *brought]},
+    }
 
 
 def _spec(params: Params) -> TrainingSpec:
