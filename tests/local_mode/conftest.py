@@ -57,10 +57,10 @@ class LocalPlane:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        settings = {**self._settings, "data_dir": str(self.data_dir)}
+        settings = {**self._settings, "data_dir": self.data_dir}
         self._log = self.log_path.open("a")
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, json.dumps(settings)],
+            [sys.executable, "-c", _SERVE, json.dumps(settings, default=str)],
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,

@@ -18,6 +18,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from sagelocal.gateway.app import UNDERSCORE, create_app
 from sagelocal.gateway.process_lock import AlreadyRunning, ProcessLock
@@ -207,10 +208,18 @@ class _Worker(ThreadWorker):
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
         super().set_accept_enabled(enabled)
-        if not self.alive:
-            for connection in self.keepalived_conns:
-                connection.timeout = 0.0
-            self.murder_keepalived()
+        self._close_idle_if_ending()
+
+    def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+        super().finish_request(conn, fs)
+        self._close_idle_if_ending()
+
+    def _close_idle_if_ending(self) -> None:
+        if self.alive:
+            return
+        for connection in self.keepalived_conns:
+            connection.timeout = 0.0
+        self.murder_keepalived()
 
 
 class _QuietLogger(Logger):
