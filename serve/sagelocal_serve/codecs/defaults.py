@@ -14,7 +14,7 @@ import numpy as np
 
 from sagelocal_serve.codecs.delimited import decode_csv, encode_csv
 from sagelocal_serve.codecs.json_lines import decode_json_lines, encode_json_lines
-from sagelocal_serve.codecs.json_text import decode_json_array, encode_json, plain
+from sagelocal_serve.codecs.json_text import as_array, decode_json, encode_json, plain
 from sagelocal_serve.codecs.npy import decode_npy, encode_npy
 from sagelocal_serve.codecs.text import decode_text
 from sagelocal_serve.errors import BadRequest, NotAcceptable, UnsupportedMediaType
@@ -46,15 +46,11 @@ def _read_csv(body: bytes, content_type: MediaType) -> Any:
 
 
 def _read_json(body: bytes, content_type: MediaType) -> Any:
-    return decode_json_array(decode_text(body, content_type))
+    return as_array(decode_json(decode_text(body, content_type)))
 
 
 def _read_json_lines(body: bytes, content_type: MediaType) -> Any:
-    values = decode_json_lines(decode_text(body, content_type))
-    try:
-        return np.array(values)
-    except (ValueError, OverflowError) as error:
-        raise BadRequest("The JSON Lines have unequal lengths and make no array.") from error
+    return as_array(decode_json_lines(decode_text(body, content_type)))
 
 
 def _read_npy(body: bytes, content_type: MediaType) -> Any:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from sagelocal_serve.errors import BadRequest
 
+_RAGGED = "The JSON lists have unequal lengths and make no array."
+
 
 def decode_json(text: str, where: str = "The body") -> Any:
     """The value of a JSON text; raises BadRequest naming line and column."""
@@ -25,13 +27,16 @@ def decode_json(text: str, where: str = "The body") -> Any:
         ) from error
 
 
-def decode_json_array(text: str) -> NDArray[Any]:
+def as_array(value: Any) -> NDArray[Any]:
     """A JSON value as an array; raises BadRequest for lists of unequal length."""
-    value = decode_json(text)
     try:
-        return np.array(value)
+        array = np.array(value)
     except (ValueError, OverflowError) as error:
-        raise BadRequest("The JSON lists have unequal lengths and make no array.") from error
+        raise BadRequest(_RAGGED) from error
+    # numpy before 1.24 makes an array of lists instead.
+    if array.dtype.hasobject and any(isinstance(item, list) for item in array.flat):
+        raise BadRequest(_RAGGED)
+    return array
 
 
 def encode_json(value: Any) -> bytes:
