@@ -62,15 +62,12 @@ class Incoming:
         while chunk := stream.read(CHUNK_BYTES):
             self.write(chunk)
 
-    def append_file(self, path: Path, size: int, offset: int = 0) -> None:
-        """Append `size` bytes of a file, inside the kernel where possible, past the MD5."""
-        with path.open("rb") as source:
-            self._file.flush()
-            copied = _copy_range(source.fileno(), self._file.fileno(), size, offset)
+    def append_file(self, source: BinaryIO, size: int, offset: int = 0) -> None:
+        """Append `size` bytes of an open file, in the kernel where possible, past the MD5."""
+        self._file.flush()
+        copied = _copy_range(source.fileno(), self._file.fileno(), size, offset)
         if copied != size:
-            raise OSError(
-                errno.EIO, f"expected {size} bytes from {offset}, got {copied}", str(path)
-            )
+            raise OSError(errno.EIO, f"expected {size} bytes from {offset}, got {copied}")
         self.size += size
 
     @property

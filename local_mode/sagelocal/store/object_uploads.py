@@ -156,9 +156,11 @@ class Uploads:
         with self._files.incoming() as joined:
             for part in parts:
                 try:
-                    joined.append_file(self._files.path(part.file), part.size)
+                    file = self._files.path(part.file).open("rb")
                 except FileNotFoundError as error:
                     raise NoSuchUpload(upload.bucket, upload.key, upload.id) from error
+                with file:
+                    joined.append_file(file, part.size)
             joined.close()
             new = NewObject(
                 upload.bucket,

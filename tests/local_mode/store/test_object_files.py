@@ -42,9 +42,9 @@ def test_ranges_of_files_are_appended(
     source = tmp_path / "source"
     source.write_bytes(content)
     expected = content[offset : offset + size]
-    with ObjectFiles(tmp_path / "objects").incoming() as incoming:
+    with ObjectFiles(tmp_path / "objects").incoming() as incoming, source.open("rb") as file:
         incoming.write(b"before")
-        incoming.append_file(source, len(expected), offset)
+        incoming.append_file(file, len(expected), offset)
         incoming.write(b"behind")
         incoming.close()
         assert b"before" + expected + b"behind" == incoming.path.read_bytes()
@@ -55,9 +55,10 @@ def test_a_file_shorter_than_expected_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(b"short")
     with (
         ObjectFiles(tmp_path / "objects").incoming() as incoming,
+        (tmp_path / "source").open("rb") as file,
         pytest.raises(OSError, match="expected 10 bytes from 0, got 5"),
     ):
-        incoming.append_file(tmp_path / "source", 10)
+        incoming.append_file(file, 10)
 
 
 def test_a_clone_and_its_source_change_apart(tmp_path: Path) -> None:

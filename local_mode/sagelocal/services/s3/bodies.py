@@ -49,6 +49,11 @@ class Promise:
     trailer: str | None
 
 
+def promised_algorithm(headers: Headers, params: Params) -> str | None:
+    """The algorithm of the checksum that the request sends along, in a header or a trailer."""
+    return _promise(headers, params).algorithm
+
+
 def receive(
     headers: Headers, params: Params, incoming: Incoming, *, needed: str | None = None
 ) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ refused instead of being kept in silence.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,9 @@ from sagelocal.services.s3.tag_sets import from_wire
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
+
+
+ENFORCED = "BucketOwnerEnforced"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,16 @@ class Configuration:
     wrapped: bool = False
     default: Mapping[str, Any] | None = None
     missing: tuple[str, str] | None = None
+    check: Callable[[Mapping[str, Any]], object] | None = None
+
+
+def _check_tagging(document: Mapping[str, Any]) -> None:
+    from_wire(document.get("TagSet", []), of_bucket=True)
+
+
+def _check_ownership(document: Mapping[str, Any]) -> None:
+    if any(rule.get("ObjectOwnership") != ENFORCED for rule in document.get("Rules", [])):
+        raise not_offered("OwnershipControls", f"ownership is {ENFORCED} here, without ACLs")
 
 
 _ALL_BLOCKED = {
@@ -53,7 +66,7 @@ _ENCRYPTED = {
         }
     ]
 }
-_OWNER_ENFORCED = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+_OWNER_ENFORCED = {"Rules": [{"ObjectOwnership": ENFORCED}]}
 
 CONFIGURATIONS = (
     Configuration(
@@ -62,6 +75,7 @@ CONFIGURATIONS = (
         get="GetBucketTagging",
         delete="DeleteBucketTagging",
         missing=("NoSuchTagSet", "The TagSet does not exist"),
+        check=_check_tagging,
     ),
     Configuration(
         "ServerSideEncryptionConfiguration",
@@ -90,6 +104,7 @@ CONFIGURATIONS = (
         delete="DeleteBucketOwnershipControls",
         wrapped=True,
         default=_OWNER_ENFORCED,
+        check=_check_ownership,
         missing=(
             "OwnershipControlsNotFoundError",
             "The bucket ownership controls were not found",
@@ -183,8 +198,8 @@ def _getter(configuration: Configuration) -> Operation:
 def _putter(configuration: Configuration) -> Operation:
     def put(plane: Plane, call: Call, params: Params) -> Result:
         document = params[configuration.member]
-        if configuration.member == "Tagging":
-            from_wire(document.get("TagSet", []), of_bucket=True)
+        if configuration.check:
+            configuration.check(document)
         plane.objects.put_bucket_document(
             params["Bucket"], configuration.member, json.dumps(document, default=_date)
         )

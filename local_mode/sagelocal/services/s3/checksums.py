@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import anycrc  # type: ignore[import-untyped]  # ships no annotations
 
@@ -53,18 +53,14 @@ _MODELS = {
 }
 _DIGESTS: Mapping[str, Callable[[], Digest]] = {
     "CRC32": lambda: Crc(zlib.crc32, 4),
-    "CRC32C": lambda: Crc(_after_empty(_MODELS["CRC32C"]), 4),
-    "CRC64NVME": lambda: Crc(_after_empty(_MODELS["CRC64NVME"]), 8),
+    "CRC32C": lambda: Crc(_MODELS["CRC32C"].calc, 4),
+    "CRC64NVME": lambda: Crc(_MODELS["CRC64NVME"].calc, 8),
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,
     "MD5": lambda: hashlib.md5(usedforsecurity=False),
 }
 ALGORITHMS = tuple(_DIGESTS)
-
-
-def _after_empty(model: Any) -> Callable[[bytes, int], int]:
-    return lambda data, value: model.calc(data, value)
 
 
 def member(algorithm: str) -> str:

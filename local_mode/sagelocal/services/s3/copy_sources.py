@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO
 from urllib.parse import unquote
 
 from sagelocal.services.calls import Params
 from sagelocal.services.s3.conditions import check_copy_source
 from sagelocal.services.s3.descriptions import check_not_archived
 from sagelocal.services.s3.faults import invalid_argument, invalid_request
+from sagelocal.store.object_files import CHUNK_BYTES
 from sagelocal.store.objects import ObjectInfo, ObjectStore
 
 MAX_COPIED_BYTES = 5 * 1024**3
@@ -18,26 +22,36 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 @dataclass(frozen=True)
 class CopySource:
-    """`size` bytes from `start` of an object."""
+    """`size` bytes from `start` of an object, open for reading."""
 
     info: ObjectInfo
+    file: BinaryIO
     start: int
     size: int
 
+    def chunks(self) -> Iterator[bytes]:
+        self.file.seek(self.start)
+        left = self.size
+        while left and (chunk := self.file.read(min(left, CHUNK_BYTES))):
+            left -= len(chunk)
+            yield chunk
 
-def find_source(objects: ObjectStore, params: Params) -> CopySource:
+
+@contextmanager
+def open_source(objects: ObjectStore, params: Params) -> Iterator[CopySource]:
     """The source that a request names, if its conditions hold. Raises Faults, NoSuchKey, ..."""
     bucket, key = _parse(params["CopySource"])
-    info = objects.get(bucket, key)
-    check_not_archived(info)
-    check_copy_source(info, params)
-    start, size = _bounds(params.get("CopySourceRange"), info.size)
-    if size > MAX_COPIED_BYTES:
-        raise invalid_request(
-            "The specified copy source is larger than the maximum allowable size for a copy "
-            f"source: {MAX_COPIED_BYTES}"
-        )
-    return CopySource(info, start, size)
+    info, file = objects.read(bucket, key)
+    with file:
+        check_not_archived(info)
+        check_copy_source(info, params)
+        start, size = _bounds(params.get("CopySourceRange"), info.size)
+        if size > MAX_COPIED_BYTES:
+            raise invalid_request(
+                "The specified copy source is larger than the maximum allowable size for a copy "
+                f"source: {MAX_COPIED_BYTES}"
+            )
+        yield CopySource(info, file, start, size)
 
 
 def _parse(text: str) -> tuple[str, str]:

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from sagelocal.protocol.faults import Fault, malformed_xml
 from sagelocal.services.calls import Call, Params, Result
 from sagelocal.services.s3 import checksums
-from sagelocal.services.s3.bodies import bad_checksum, receive
+from sagelocal.services.s3.bodies import bad_checksum, promised_algorithm, receive
 from sagelocal.services.s3.conditions import quoted, write_check
-from sagelocal.services.s3.copy_sources import find_source
+from sagelocal.services.s3.copy_sources import open_source
 from sagelocal.services.s3.descriptions import (
     checksum_members,
     described,
@@ -21,7 +21,6 @@ from sagelocal.services.s3.descriptions import (
     with_checksums,
 )
 from sagelocal.services.s3.faults import invalid_argument, invalid_request
-from sagelocal.store.object_files import CHUNK_BYTES
 from sagelocal.store.objects import (
     ChecksumType,
     Description,
@@ -90,17 +89,17 @@ def _chosen_checksum(params: Params) -> tuple[str | None, ChecksumType]:
 def upload_part(plane: Plane, call: Call, params: Params) -> Result:
     upload = _upload(plane, params)
     number = _part_number(params)
-    promised = [a for a in checksums.ALGORITHMS if params.get(checksums.member(a)) is not None]
-    if upload.checksum_algorithm and promised and promised[0] != upload.checksum_algorithm:
+    promised = promised_algorithm(call.headers, params)
+    if upload.checksum_algorithm and promised not in (None, upload.checksum_algorithm):
         raise invalid_request(
             "Checksum Type mismatch occurred, expected checksum Type: "
-            f"{upload.checksum_algorithm.lower()}, actual checksum Type: {promised[0].lower()}"
+            f"{upload.checksum_algorithm.lower()}, actual checksum Type: {promised.lower()}"
         )
     needed = _algorithm(upload)
     with plane.objects.incoming() as incoming:
         values = receive(call.headers, params, incoming, needed=needed)
         part = plane.objects.uploads.put_part(upload, number, incoming, {needed: values[needed]})
-    shown = promised[0] if promised else needed
+    shown = promised or needed
     return {
         "ETag": quoted(part.etag),
         **encryption_members(upload.description.attributes),
@@ -111,16 +110,12 @@ def upload_part(plane: Plane, call: Call, params: Params) -> Result:
 def upload_part_copy(plane: Plane, call: Call, params: Params) -> Result:
     upload = _upload(plane, params)
     number = _part_number(params)
-    source = find_source(plane.objects, params)
     algorithm = _algorithm(upload)
     digest = checksums.new_digest(algorithm)
-    with plane.objects.incoming() as incoming, plane.objects.open(source.info) as file:
-        file.seek(source.start)
-        left = source.size
-        while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+    with open_source(plane.objects, params) as source, plane.objects.incoming() as incoming:
+        for chunk in source.chunks():
             incoming.write(chunk)
             digest.update(chunk)
-            left -= len(chunk)
         values = {algorithm: checksums.encode(digest)}
         part = plane.objects.uploads.put_part(upload, number, incoming, values)
     return {

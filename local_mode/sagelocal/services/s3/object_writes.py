@@ -10,7 +10,7 @@ from sagelocal.services.calls import Call, Params, Result
 from sagelocal.services.s3 import checksums
 from sagelocal.services.s3.bodies import receive
 from sagelocal.services.s3.conditions import quoted, write_check
-from sagelocal.services.s3.copy_sources import CopySource, find_source
+from sagelocal.services.s3.copy_sources import CopySource, open_source
 from sagelocal.services.s3.descriptions import (
     check_storage,
     checksum_members,
@@ -23,7 +23,7 @@ from sagelocal.services.s3.descriptions import (
     with_checksums,
 )
 from sagelocal.services.s3.faults import invalid_argument, invalid_request
-from sagelocal.store.object_files import CHUNK_BYTES, Incoming
+from sagelocal.store.object_files import Incoming
 from sagelocal.store.objects import DEFAULT_CONTENT_TYPE, Description, ObjectInfo, ObjectStore
 
 if TYPE_CHECKING:
@@ -61,12 +61,11 @@ def copy_object(plane: Plane, call: Call, params: Params) -> Result:
     check_storage(params)
     check = write_check(params["Key"], params)
     plane.objects.bucket(params["Bucket"])
-    source = find_source(plane.objects, params)
-    _check_changes(source.info, params)
-    description = _copied_description(call, params, source.info)
-    algorithm = _copied_algorithm(params, source.info)
-    with plane.objects.incoming() as incoming:
-        etag, values = _copy_bytes(plane.objects, source, incoming, algorithm)
+    with open_source(plane.objects, params) as source, plane.objects.incoming() as incoming:
+        _check_changes(source.info, params)
+        description = _copied_description(call, params, source.info)
+        algorithm = _copied_algorithm(params, source.info)
+        etag, values = _copy_bytes(source, incoming, algorithm)
         info = plane.objects.put(
             params["Bucket"],
             params["Key"],
@@ -142,19 +141,18 @@ def _copied_algorithm(params: Params, source: ObjectInfo) -> str:
 
 
 def _copy_bytes(
-    objects: ObjectStore, source: CopySource, incoming: Incoming, algorithm: str
+    source: CopySource, incoming: Incoming, algorithm: str
 ) -> tuple[str, Mapping[str, str]]:
     """ETag and checksum of the copy. Bytes are read only if the source does not tell both."""
     info = source.info
     known = info.checksums.get(algorithm)
     if info.part_count is None and known and info.description.checksum_type == "FULL_OBJECT":
-        incoming.append_file(objects.path(info), info.size)
+        incoming.append_file(source.file, info.size)
         return info.etag, {algorithm: known}
     digest = checksums.new_digest(algorithm)
-    with objects.open(info) as file:
-        while chunk := file.read(CHUNK_BYTES):
-            incoming.write(chunk)
-            digest.update(chunk)
+    for chunk in source.chunks():
+        incoming.write(chunk)
+        digest.update(chunk)
     return incoming.md5, {algorithm: checksums.encode(digest)}
 
 

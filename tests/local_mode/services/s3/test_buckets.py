@@ -164,3 +164,14 @@ def test_versioning_is_refused_rather_than_ignored(s3: Any, bucket: str, refused
     assert "one version" in error["Message"]
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Suspended"
+
+
+def test_ownership_that_brings_acls_is_refused(s3: Any, bucket: str, refused: Refused) -> None:
+    def put(ownership: str) -> Any:
+        rules = {"Rules": [{"ObjectOwnership": ownership}]}
+        return s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=rules)
+
+    put("BucketOwnerEnforced")
+    assert refused(lambda: put("ObjectWriter"))["Code"] == "NotImplemented"
+    error = refused(lambda: s3.create_bucket(Bucket="a-public-one", ACL="public-read"))
+    assert error["Code"] == "AccessControlListNotSupported"

@@ -267,3 +267,22 @@ def test_boto3s_transfers_go_both_ways(s3: Any, bucket: str) -> None:
     assert body == target.getvalue()
     s3.copy({"Bucket": bucket, "Key": "key"}, bucket, "copy", Config=config)
     assert body == s3.get_object(Bucket=bucket, Key="copy")["Body"].read()
+
+
+def test_a_part_must_have_the_uploads_kind_of_checksum(
+    server: Any, s3: Any, bucket: str, refused: Refused
+) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="SHA256")
+    error = refused(lambda: upload.put(1, b"x", ChecksumAlgorithm="CRC32"))
+    assert error["Message"].endswith("expected checksum Type: sha256, actual checksum Type: crc32")
+    trailing = server.request(
+        "PUT",
+        f"/{bucket}/key?partNumber=1&uploadId={upload.common['UploadId']}",
+        b"1\r\nx\r\n0\r\nx-amz-checksum-crc32:jNwSgw==\r\n\r\n",
+        {
+            "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+            "x-amz-decoded-content-length": "1",
+            "x-amz-trailer": "x-amz-checksum-crc32",
+        },
+    )
+    assert (trailing.status, b"actual checksum Type: crc32" in trailing.body) == (400, True)
