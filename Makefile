@@ -53,7 +53,7 @@ demo: setup clients mxnet $(if $(filter docker,$(RUNTIME)),base image-base image
 	$(BIN)/python tests/clients/chapter/demo.py --runtime $(RUNTIME)
 
 bench: setup clients ## the figures we claim, as ratios of things measured in turns
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/python -m tests.bench.run
 
 base: .build/ca.pem ## the Docker base image (made with debootstrap where python:3.11-slim cannot be pulled)
 	bash containers/base/make_base.sh

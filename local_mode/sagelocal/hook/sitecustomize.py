@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 AWS_ADDRESS = re.compile(r"^https://[a-z0-9.-]+\.amazonaws\.com(\.cn)?/?$")
 WAITING_MODULES = (
-    "sagemaker.session",
     "sagemaker.core.resources",
     "sagemaker.core.helper.session_helper",
     "sagemaker_core.main.resources",
@@ -78,6 +77,19 @@ def look_more_often(module: Any) -> None:
     module.Waiter.wait = wait
 
 
+class Moment(float):
+    """A time, in seconds since 1970, that knows how much sleep was cut before it.
+
+    As a date, and against a deadline, it is the real time. The difference of two moments counts
+    the sleep that was cut: what a loop does every 30 seconds of its own sleep, it does as often.
+    """
+
+    cut: float
+
+    def __sub__(self, other: float) -> float:
+        return float(self) - float(other) + self.cut - getattr(other, "cut", self.cut)
+
+
 class ShortSleeps:
     """Stands for the `time` module inside a client's module: the same, with shorter sleeps."""
 
@@ -92,10 +104,32 @@ class ShortSleeps:
         self._time.sleep(min(seconds, poll) if poll > 0 else seconds)
 
 
+class ShortSleepsAndMoments(ShortSleeps):
+    """The same for a module that measures its own sleep as a difference of times."""
+
+    cut = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        begin = self._time.time()
+        super().sleep(seconds)
+        self.cut += max(0.0, seconds - (self._time.time() - begin))
+
+    def time(self) -> Moment:
+        moment = Moment(self._time.time())
+        moment.cut = self.cut
+        return moment
+
+
 def sleep_less(module: Any) -> None:
     """A module that waits in loops of `time.sleep`: each sleep is cut short."""
     if hasattr(module, "time"):
         module.time = ShortSleeps(module.time)
+
+
+def sleep_less_and_look_as_often(module: Any) -> None:
+    """The SDK's session, which asks how a job is only every 30 seconds by the clock."""
+    if hasattr(module, "time"):
+        module.time = ShortSleepsAndMoments(module.time)
 
 
 def send_no_telemetry(module: Any) -> None:
@@ -107,6 +141,7 @@ def send_no_telemetry(module: Any) -> None:
 CHANGES: dict[str, Callable[[Any], None]] = {
     "botocore.session": send_to_endpoint_variable,
     "botocore.waiter": look_more_often,
+    "sagemaker.session": sleep_less_and_look_as_often,
     **dict.fromkeys(WAITING_MODULES, sleep_less),
     **dict.fromkeys(TELEMETRY_MODULES, send_no_telemetry),
 }

@@ -111,6 +111,30 @@ print(time.monotonic() - begin < 5, s.time.time() > 0)
     assert run(clients_python, code) == "True True"
 
 
+def test_what_the_sdk_does_every_30_seconds_of_its_sleep_it_does_as_often(
+    clients_python: Path,
+) -> None:
+    code = """
+import sagemaker.session as s
+begin = s.time.time()
+for _ in range(3):
+    s.time.sleep(10)
+print(round(s.time.time() - begin))
+"""
+    assert run(clients_python, code, SAGELOCAL_POLL_SECONDS="0.01") == "30"
+
+
+def test_a_deadline_of_the_sdk_stays_a_real_one(clients_python: Path) -> None:
+    code = """
+import time, sagemaker.session as s
+deadline = s.time.time() + 5
+for _ in range(3):
+    s.time.sleep(10)
+print(s.time.time() > deadline, abs(s.time.time() - time.time()) < 1)
+"""
+    assert run(clients_python, code, SAGELOCAL_POLL_SECONDS="0.01") == "False True"
+
+
 def test_the_sdk_sends_no_telemetry(clients_python: Path) -> None:
     code = """
 from sagemaker.telemetry import telemetry_logging

@@ -1,0 +1,26 @@
+"""`make bench`: every figure we claim, measured here and now."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tests.bench import hosting, lifecycle, training
+from tests.bench.plane import Plane
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="sagelocal-bench-") as name:
+        folder = Path(name)
+        lifecycle.measure(folder)
+        plane = Plane(folder / "data")
+        plane.up()
+        try:
+            job = training.measure(plane, folder)
+            hosting.measure(plane, folder, job)
+        finally:
+            plane.down()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The README's own session: its Python files are written, its commands run, its output compared.
+
+In the expected output `...` stands for anything, over any number of lines.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a console block and what the README says that it prints."""
+
+    line: str
+    expected: str
+
+
+def commands(block: str) -> Iterator[Command]:
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        line, _, expected = part.partition("\n")
+        yield Command(line, expected)
+
+
+def matches(expected: str, printed: str) -> bool:
+    """Whether the output is what was expected, with `...` standing for anything."""
+    pattern = "(.|\n)*".join(re.escape(piece.strip()) for piece in expected.split("..."))
+    return re.fullmatch(rf"\s*{pattern}\s*", printed) is not None
+
+
+@pytest.fixture
+def environment(tmp_path: Path, clients_python: Path) -> Iterator[dict[str, str]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folders = (Path(sys.executable).parent, clients_python.parent)
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([*map(str, reversed(folders)), os.environ["PATH"]]),
+        "SAGELOCAL_DATA": str(tmp_path / "data"),
+        "SAGELOCAL_PORT": str(port),
+        "SAGELOCAL_RUNTIME": "process",
+    }
+    yield environment
+    subprocess.run([folders[0] / "sagelocal", "down"], env=environment, check=True)
+
+
+def test_the_session_in_the_readme_prints_what_it_says(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    for language, text in BLOCK.findall(README):
+        if language == "python":
+            (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
+        elif language == "console":
+            for command in commands(text):
+                done = subprocess.run(
+                    ["bash", "-c", command.line],
+                    cwd=tmp_path,
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+                expected = command.expected.replace("4570", environment["SAGELOCAL_PORT"])
+                assert done.returncode == 0, f"{command.line}\n{done.stdout}"
+                assert matches(expected, done.stdout), (
+                    f"{command.line}\n--- printed\n{done.stdout}\n--- expected\n{expected}"
+                )
+
+
+def test_every_make_target_that_the_readme_names_is_there() -> None:
+    targets = set(re.findall(r"^([a-z%-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"make ([a-z]+)", README)) <= targets | {"lists"}
+
+
+def test_every_command_that_the_readme_names_is_there() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("sagelocal"), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    named = set(re.findall(r"sagelocal ([a-z]+)", README))
+
+    assert named <= set(re.findall(r"^  (\w+)", done.stdout, re.MULTILINE))
