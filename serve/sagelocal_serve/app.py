@@ -9,8 +9,10 @@ Everything that is about HTTP is here and nothing else is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from typing import IO
 
@@ -41,6 +43,8 @@ CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 # InvokeEndpointWithResponseStream names the wanted format in a header of its own.
 STREAM_ACCEPT = "X-Amzn-SageMaker-Accept"
 CUSTOM_ATTRIBUTES_LIMIT = 1024
+DISCARD_SECONDS = 10.0
+DISCARD_BYTES = 1024 * 1024
 
 # The HTTP errors that the router and the body reader raise, in Multi Model Server's words.
 _KINDS = {
@@ -183,9 +187,9 @@ def _read_body(incoming: flask.Request, limit: int | None) -> bytes:
     werkzeug's own reader cuts a chunked body off at the limit without a word.
     """
     declared = incoming.content_length
-    if limit is not None and (declared or 0) > limit:
-        raise _too_large(limit)
     stream = get_input_stream(incoming.environ)
+    if limit is not None and (declared or 0) > limit:
+        raise _too_large(limit, stream)
     bound = declared if declared is not None else limit
     try:
         body = stream.read() if bound is None else _read_up_to(stream, bound + 1)
@@ -194,7 +198,7 @@ def _read_body(incoming: flask.Request, limit: int | None) -> bytes:
     if declared is not None and len(body) != declared:
         raise BadRequest(f"The body ended after {len(body)} of {declared} bytes.")
     if limit is not None and len(body) > limit:
-        raise _too_large(limit)
+        raise _too_large(limit, stream)
     return body
 
 
@@ -206,7 +210,16 @@ def _read_up_to(stream: IO[bytes], size: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _too_large(limit: int) -> PayloadTooLarge:
+def _too_large(limit: int, rest: IO[bytes]) -> PayloadTooLarge:
+    """The error, once the caller has sent what it wants to send.
+
+    Most HTTP clients look for an answer only after their last byte; to one whose connection is
+    closed before that, the reason is lost in a broken pipe.
+    """
+    deadline = time.monotonic() + DISCARD_SECONDS
+    with contextlib.suppress(Exception):  # a body that breaks off now is no other error
+        while rest.read(DISCARD_BYTES) and time.monotonic() < deadline:
+            pass
     return PayloadTooLarge(
         f"The body is larger than {limit} bytes. Send less, or raise SAGEMAKER_MAX_REQUEST_SIZE."
     )

@@ -191,6 +191,17 @@ def test_body_beyond_the_limit_is_413(chunked: bool, start_server: Start) -> Non
     assert server.invoke(b"x" * 1000).status == 200
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_caller_of_far_too_much_still_learns_why(chunked: bool, start_server: Start) -> None:
+    server = start_server("echo", SAGEMAKER_MAX_REQUEST_SIZE="1000").wait_until_ready()
+    connection = server.connect()
+    piece = bytes(1024 * 1024)
+    body: Any = (piece for _ in range(50)) if chunked else piece * 50
+    connection.request("POST", "/invocations", body, {"Content-Type": "text/plain"})
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
 def test_expect_100_continue_is_answered(start_server: Start) -> None:
     server = start_server("echo").wait_until_ready()
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
