@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -34,6 +35,8 @@ UNDERSCORE = " "
 _LARGEST_FORM_BYTES = 1024 * 1024
 
 _FILE_BLOCK_BYTES = 256 * 1024
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 _WITHOUT_LENGTH = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
@@ -127,7 +130,7 @@ def _is_form(request: HttpRequest) -> bool:
 def _send(
     response: HttpResponse, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
-    headers = list(response.headers)
+    headers = [(name, _header_text(value)) for name, value in response.headers]
     has_length = any(name.lower() == "content-length" for name, _ in headers)
     if isinstance(response.body, bytes):
         if not has_length and response.status not in _WITHOUT_LENGTH:
@@ -140,6 +143,17 @@ def _send(
         wrap: Callable[[Any, int], Iterable[bytes]] = environ["wsgi.file_wrapper"]
         return wrap(response.body, _FILE_BLOCK_BYTES)
     return response.body
+
+
+def _header_text(value: str) -> str:
+    """A value that can stand in a header: one line, and UTF-8 where latin-1 cannot say it."""
+    if not value.isprintable():
+        value = _UNPRINTABLE.sub(" ", value)
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode().decode("latin-1")
+    return value
 
 
 def _status_line(status: int) -> str:

@@ -84,7 +84,7 @@ def _parse_json(service: Service, request: HttpRequest) -> ParsedRequest:
 def _json_members(shape: StructureShape, body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Fault("SerializationException", f"The request body is no JSON: {error}") from error
     try:
         decoded: dict[str, Any] = json_codec.decode(shape, document)
@@ -94,7 +94,9 @@ def _json_members(shape: StructureShape, body: bytes) -> dict[str, Any]:
 
 
 def _parse_form(service: Service, request: HttpRequest) -> ParsedRequest:
-    text = request.query if request.method == "GET" else request.read_body().decode("utf-8")
+    text = (
+        request.query if request.method == "GET" else request.read_body().decode("utf-8", "replace")
+    )
     values = dict(parse_qsl(text, keep_blank_values=True))
     name = values.get("Action", "")
     if not service.has_operation(name):
@@ -190,7 +192,10 @@ def _routed(service: Service, request: HttpRequest) -> Match:
 
 def _route(service: Service, request: HttpRequest) -> Match | None:
     path = path_style(request).path if service.name == "s3" else request.path
-    return service.router.match(request, path)
+    try:
+        return service.router.match(request, path)
+    except UnicodeDecodeError as error:
+        raise Fault("InvalidURI", "Couldn't parse the specified URI.") from error
 
 
 # A bucket in the host name: what `*.localhost` resolves to is this machine (RFC 6761), and a proxy

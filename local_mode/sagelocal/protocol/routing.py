@@ -67,7 +67,10 @@ class Router:
             self._by_method.setdefault(route.method, []).append(route)
 
     def match(self, request: HttpRequest, path: str) -> Match | None:
-        """The operation that fits best, or None. `path` is raw, in path style."""
+        """The operation that fits best, or None. `path` is raw, in path style.
+
+        Raises UnicodeDecodeError for a path that is no UTF-8.
+        """
         query = dict(parse_qsl(request.query, keep_blank_values=True))
         best: tuple[int, int] | None = None
         found: Match | None = None
@@ -79,7 +82,7 @@ class Router:
             rank = (route.literal_characters, score)
             if best is None or rank > best:
                 best = rank
-                values = (unquote(value) for value in fit.groups())
+                values = (unquote(value, errors="strict") for value in fit.groups())
                 found = Match(route.operation, dict(zip(route.labels, values, strict=True)))
         return found
 

@@ -34,8 +34,14 @@ def list_endpoints(_plane: Any, _call: Call, _params: Params) -> Params:
 
 
 def invoke_endpoint(_plane: Any, _call: Call, params: Params) -> Params:
-    """Sleeps as long as the endpoint's name says, then gives the body back."""
-    time.sleep(float(params["EndpointName"].removeprefix("sleep-").replace("-", ".") or 0))
+    """Does what the endpoint's name says, then gives the body back.
+
+    `sleep-0-5` sleeps half a second; `header-HEX` answers with that content type.
+    """
+    action, _, argument = params["EndpointName"].partition("-")
+    if action == "header":
+        return {"Body": params["Body"], "ContentType": bytes.fromhex(argument).decode()}
+    time.sleep(float(argument.replace("-", ".")))
     return {"Body": params["Body"], "ContentType": params.get("ContentType")}
 
 

@@ -202,3 +202,35 @@ def test_an_upload_that_nobody_reads_leaves_the_connection_in_order(server: Any)
         with pytest.raises(ClientError):
             s3.upload_part(Bucket="b", Key="k", UploadId="u", PartNumber=1, Body=b"x" * 100_000)
         assert s3.head_bucket(Bucket="b")["BucketRegion"] == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "this is no HTTP\n\n",
+        "GET / HTTP/1.1\nHost: a b\nBroken Header: 1\n\n",
+        "GET / HTTP/1.1\nHost: 127.0.0.1\nContent-Length: x\n\n",
+    ],
+)
+def test_what_is_no_http_is_refused_without_html(server: Any, text: str) -> None:
+    answer = server.ask(text)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"__type": "MalformedHttpRequestException"' in answer
+    assert b"<html" not in answer
+
+
+def test_a_path_that_is_no_text_is_refused(server: Any) -> None:
+    answer = server.ask("GET /b/%FF HTTP/1.1\nHost: 127.0.0.1\nConnection: close\n\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"<Code>InvalidURI</Code>" in answer
+
+
+def test_a_header_cannot_be_split(server: Any) -> None:
+    """The content type of an answer is what the model sent, whatever that is."""
+    runtime = server.client("sagemaker-runtime")
+    name = "header-" + "a\r\nX-Evil: 1 €".encode().hex()
+    headers = runtime.invoke_endpoint(EndpointName=name, Body=b"")["ResponseMetadata"][
+        "HTTPHeaders"
+    ]
+    assert "x-evil" not in headers
+    assert headers["content-type"] == "a  X-Evil: 1 €".encode().decode("latin-1")
