@@ -26,7 +26,7 @@ from sagelocal.settings import Settings
 from sagelocal.store.logs import LogStore, NoSuchLog
 from sagelocal.store.objects import ObjectStore
 
-ENDPOINT_LABEL = "sagelocal.endpoint"
+ENDPOINT_LABEL = "endpoint"
 CONTAINER_PORT = 8080
 # For servers inside a container of a pipeline; no two containers of a chain share a port.
 SAFE_PORTS_FROM = 20_000

@@ -51,6 +51,7 @@ LOST = Exit(code=137)
 
 _log = logging.getLogger(__name__)
 _LABEL_OWNER, _LABEL_LOG = "sagelocal.folder", "sagelocal.log"
+_LABEL_PORT = "sagelocal.port"
 _ISOLATED_NETWORK = "sagelocal-isolated"
 _SERVING_SHM_BYTES = 64 * 1024 * 1024
 # The engine has no word for "never rotate", and its own default may be small.
@@ -211,6 +212,7 @@ class DockerRuntime:
             **{f"sagelocal.{key}": value for key, value in spec.labels.items()},
             _LABEL_OWNER: str(self.folder),
             _LABEL_LOG: str(spec.log_path.resolve()),
+            **({_LABEL_PORT: str(spec.port)} if spec.port is not None else {}),
         }
 
     def _host_config(self, spec: ContainerSpec) -> dict[str, Any]:
@@ -309,12 +311,14 @@ class DockerRuntime:
             return None
         if not found["State"]["Running"]:
             return None
-        for exposed, bindings in found["NetworkSettings"]["Ports"].items():
+        port = found["Config"]["Labels"].get(_LABEL_PORT)
+        isolated = found["NetworkSettings"]["Networks"].get(_ISOLATED_NETWORK)
+        if port and isolated:
+            # The engine lists no ports of a container on an internal network.
+            return f"http://{isolated['IPAddress']}:{port}"
+        for bindings in found["NetworkSettings"]["Ports"].values():
             if bindings:
                 return f"http://{bindings[0]['HostIp']}:{bindings[0]['HostPort']}"
-            own = found["NetworkSettings"]["Networks"].get(_ISOLATED_NETWORK)
-            if own:
-                return f"http://{own['IPAddress']}:{exposed.partition('/')[0]}"
         return None
 
     def _discard(self, name: str) -> None:
