@@ -264,6 +264,7 @@ class ProcessRuntime:
         variables["PATH"] = f"{environment.scripts}:{_SYSTEM_PATH}"
         variables["HOME"] = str(layout.home)
         variables["PYTHONUNBUFFERED"] = "1"
+        variables["MODEL_SERVER_HOST"] = "127.0.0.1"  # no container's network is around it
         if spec.hostname:
             variables["HOSTNAME"] = spec.hostname
         variables |= self.images.environment(family) | dict(spec.environment)
