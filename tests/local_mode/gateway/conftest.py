@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -23,16 +21,19 @@ PROGRAM = Path(__file__).with_name("small_plane.py")
 class Server:
     """One process that serves, from start to its end."""
 
-    def __init__(self, data_dir: Path, port: int = 0, *arguments: str) -> None:
+    def __init__(self, folder: Path, data_dir: Path, port: int = 0, *arguments: str) -> None:
         self.data_dir = data_dir
-        self.process = subprocess.Popen(
-            [sys.executable, PROGRAM, str(data_dir), str(port), *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._log_path = folder / f"server-{len(list(folder.glob('*.log')))}.log"
+        with self._log_path.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, PROGRAM, str(data_dir), str(port), *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
+        with self.process.stdout:
+            self.url = self.process.stdout.readline().strip()
 
     @property
     def port(self) -> int:
@@ -66,12 +67,14 @@ class Server:
             time.sleep(0.01)
         return int(children.read_text().split()[0])
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> str:
-        """Signal it and wait; what it wrote to stderr."""
+    def log(self) -> str:
+        """What it wrote to stderr so far."""
+        return self._log_path.read_text()
+
+    def end(self) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(number)
-        _, log = self.process.communicate(timeout=30)
-        return log
+            self.process.terminate()
+        self.process.wait(timeout=30)
 
 
 @pytest.fixture
@@ -80,19 +83,23 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def start_one(data_dir: Path | None = None, port: int = 0, *arguments: str) -> Server:
-        server = Server(data_dir or tmp_path / str(len(servers)), port, *arguments)
+        directory = data_dir or tmp_path / f"data-{len(servers)}"
+        server = Server(tmp_path, directory, port, *arguments)
         servers.append(server)
         return server
 
     yield start_one
     for server in servers:
-        with contextlib.suppress(ValueError):  # its pipes are closed: it has ended in the test
-            server.end()
+        server.end()
 
 
-@pytest.fixture
-def server(start: Callable[..., Server]) -> Server:
-    return start()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all the tests of a module."""
+    folder = tmp_path_factory.mktemp("server")
+    server = Server(folder, folder / "data")
+    yield server
+    server.end()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def test_two_planes_do_not_share_a_data_directory(start: Callable[..., Any]) -> 
     first = start()
     second = start(first.data_dir)
     assert second.process.wait(timeout=30) == 1
-    assert second.end() == (
+    assert second.log() == (
         f"cannot start: process {first.process.pid} is already serving the data directory "
         f"{first.data_dir}; stop it with `sagelocal down`, or choose another one with --data\n"
     )
@@ -28,7 +28,7 @@ def test_a_port_that_is_taken_is_one_line(start: Callable[..., Any]) -> None:
         port = other.getsockname()[1]
         server = start(None, port)
         assert server.process.wait(timeout=30) == 1
-        assert server.end() == (
+        assert server.log() == (
             f"cannot start: 127.0.0.1:{port} is already in use; choose another port with --port\n"
         )
 
@@ -39,7 +39,7 @@ def test_a_data_directory_that_cannot_be_is_one_line(
     (tmp_path / "file").touch()
     server = start(tmp_path / "file" / "data")
     assert server.process.wait(timeout=30) == 1
-    assert server.end() == (
+    assert server.log() == (
         f"cannot start: cannot write to the data directory {tmp_path}/file/data: Not a directory; "
         "choose another one with --data\n"
     )
@@ -48,7 +48,7 @@ def test_a_data_directory_that_cannot_be_is_one_line(
 def test_a_plane_that_cannot_be_opened_is_one_line(start: Callable[..., Any]) -> None:
     server = start(None, 0, "fail")
     assert server.process.wait(timeout=30) == 1
-    assert server.end() == (
+    assert server.log() == (
         "cannot start: Docker does not answer; start it or use --runtime process\n"
     )
 
@@ -117,7 +117,8 @@ def _until_logged_in(server: Any) -> None:
         time.sleep(0.01)
 
 
-def test_many_slow_calls_at_once_do_not_hold_up_quick_ones(server: Any) -> None:
+def test_many_slow_calls_at_once_do_not_hold_up_quick_ones(start: Callable[..., Any]) -> None:
+    server = start()
     runtime = server.client("sagemaker-runtime", max_pool_connections=40)
     with concurrent.futures.ThreadPoolExecutor(40) as pool:
         slow = [
@@ -130,7 +131,8 @@ def test_many_slow_calls_at_once_do_not_hold_up_quick_ones(server: Any) -> None:
         assert all(call.result() for call in slow)
 
 
-def test_signals_that_would_make_a_second_plane_do_nothing(server: Any) -> None:
+def test_signals_that_would_make_a_second_plane_do_nothing(start: Callable[..., Any]) -> None:
+    server = start()
     server.client("s3").head_bucket(Bucket="b")
     for number in (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2, signal.SIGWINCH):
         server.process.send_signal(number)
@@ -140,7 +142,8 @@ def test_signals_that_would_make_a_second_plane_do_nothing(server: Any) -> None:
     assert children.read_text().split() == [str(worker)]
 
 
-def test_a_closed_terminal_ends_it(server: Any) -> None:
+def test_a_closed_terminal_ends_it(start: Callable[..., Any]) -> None:
+    server = start()
     server.client("s3").head_bucket(Bucket="b")
     server.process.send_signal(signal.SIGHUP)
     assert server.process.wait(timeout=30) == 0

@@ -34,14 +34,14 @@ def test_health_says_what_runs_where(server: Any) -> None:
         "port": server.port,
         "pid": server.process.pid,
     }
-    assert "health" not in server.end()
+    assert "health" not in server.log()
 
 
 def test_a_call_knows_account_and_region_and_is_logged_in_one_line(server: Any) -> None:
     answer = server.client("sagemaker").describe_endpoint(EndpointName="e")
     assert answer["EndpointArn"] == "arn:aws:sagemaker:eu-west-1:000000000000:endpoint/e"
     request_id = answer["ResponseMetadata"]["RequestId"]
-    lines = [line for line in server.end().splitlines() if request_id in line]
+    lines = [line for line in server.log().splitlines() if request_id in line]
     assert len(lines) == 1
     assert "sagemaker.DescribeEndpoint => 200 " in lines[0]
 
@@ -49,14 +49,14 @@ def test_a_call_knows_account_and_region_and_is_logged_in_one_line(server: Any) 
 def test_a_refused_call_is_logged_with_its_code(server: Any) -> None:
     client = server.client("sagemaker", parameter_validation=False)
     assert error(client.describe_endpoint)["Code"] == "ValidationException"
-    assert "sagemaker.DescribeEndpoint => 400 ValidationException " in server.end()
+    assert "sagemaker.DescribeEndpoint => 400 ValidationException " in server.log()
 
 
 def test_a_bug_is_a_500_whose_reason_is_in_the_log_only(server: Any) -> None:
     seen = error(server.client("sagemaker").list_endpoints)
     assert (seen["status"], seen["Code"]) == (500, "InternalFailure")
     assert "secret" not in seen["Message"]
-    assert "a bug with a secret in it" in server.end()
+    assert "a bug with a secret in it" in server.log()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_half_an_upload_is_refused_and_the_server_lives(server: Any) -> None:
     half = "PUT /b/k HTTP/1.1\nHost: 127.0.0.1\nContent-Length: 1000000\n\nabc"
     server.ask(half)
     assert server.client("sagemaker").describe_endpoint(EndpointName="e")
-    assert "s3.PutObject => 400 IncompleteBody " in server.end()
+    assert "s3.PutObject => 400 IncompleteBody " in server.log()
 
 
 def test_bytes_of_an_invocation_pass_untouched(server: Any) -> None:
