@@ -240,6 +240,23 @@ def test_streamed_answer_arrives_in_chunks(start_server: Start) -> None:
     assert answer.headers["Transfer-Encoding"] == "chunked"
 
 
+def test_stream_that_fails_midway_is_cut_off_and_lets_the_next_request_in(
+    start_server: Start,
+) -> None:
+    server = start_server("breaking_off", SAGEMAKER_MODEL_JOB_QUEUE_SIZE="0").wait_until_ready()
+    with pytest.raises(http.client.IncompleteRead):
+        server.invoke(b"fail")
+    assert server.invoke(b"go on").body == b"first piece\n"
+    server.wait_for_line("ValueError: no second piece")
+
+
+def test_algorithm_answers_through_http(start_server: Start) -> None:
+    server = start_server("summing").wait_until_ready()
+    assert server.invoke(b"1,2").body == b"3.5"
+    parameters = server.request("GET", "/execution-parameters")
+    assert json.loads(parameters.body)["BatchStrategy"] == "SINGLE_RECORD"
+
+
 def test_requests_enter_the_model_one_at_a_time_by_default(start_server: Start) -> None:
     server = start_server("counting").wait_until_ready()
     with ThreadPoolExecutor(8) as pool:

@@ -135,6 +135,18 @@ class Streaming(Echo):
         return Response((f"piece {n}\n".encode() for n in range(3)), TEXT)
 
 
+class BreakingOff(Echo):
+    """Fails in the middle of a streamed answer when told to."""
+
+    def handle(self, request: Request) -> Response:
+        return Response(self._pieces(request.body), TEXT)
+
+    def _pieces(self, body: bytes) -> Iterator[bytes]:
+        yield b"first piece\n"
+        if body == b"fail":
+            raise ValueError("no second piece")
+
+
 class Sum(Algorithm[float, list[float], float]):
     """An algorithm without numpy: the sum of the numbers plus what its model says."""
 
@@ -196,6 +208,10 @@ def deadly() -> Handler:
 
 def streaming() -> Handler:
     return Streaming()
+
+
+def breaking_off() -> Handler:
+    return BreakingOff()
 
 
 def summing() -> Handler:
