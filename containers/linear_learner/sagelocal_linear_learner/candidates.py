@@ -58,6 +58,7 @@ class Candidate:
 class Circumstances:
     """What the spread depends on, known once the data is read."""
 
+    rows: int
     updates: int
     parameters_per_model: int
     mean_square_length: float
@@ -74,7 +75,7 @@ def candidates(settings: Settings, around: Circumstances) -> list[Candidate]:
     positive = _positive_weights(settings, around.balance)[:count]
     rates = _rates(settings, around)[: max(count // len(positive), 1)]
     share = math.ceil(count / (len(positive) * len(rates)))
-    penalties = _penalties(settings)[:share]
+    penalties = _penalties(settings, around.rows)[:share]
     grid = itertools.cycle(itertools.product(penalties, rates, positive))
     return [
         Candidate(rate, l1, wd, weight, *_schedule(settings, around.updates))
@@ -100,12 +101,17 @@ def _rates(settings: Settings, around: Circumstances) -> list[float]:
     return [central * factor for factor in _RATE_FACTORS]
 
 
-def _penalties(settings: Settings) -> list[tuple[float, float]]:
-    """(l1, wd) pairs; a fixed one replaces the spread one in every pair."""
+def _penalties(settings: Settings, rows: int) -> list[tuple[float, float]]:
+    """(l1, wd) pairs; a fixed one replaces the spread one in every pair.
+
+    A classifier that separates its training data grows without end, so its weight decay starts at
+    one over the number of rows: the prior of weights of size one.
+    """
+    least = 0.0 if settings.predictor_type == "regressor" else min(1 / rows, 0.01)
     pairs = (
         (
             l1 if settings.l1 is None else settings.l1,
-            wd if settings.wd is None else settings.wd,
+            max(wd, least) if settings.wd is None else settings.wd,
         )
         for l1, wd in _REGULARISATIONS
     )

@@ -101,7 +101,10 @@ class EpochReport:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The best state of every candidate, and its loss on what it was judged by."""
+    """The best state of every candidate, and its loss on what it was judged by.
+
+    Without validation data the losses are those on the training data plus the penalties.
+    """
 
     parameters: Parameters
     losses: Vector
@@ -123,7 +126,7 @@ def fit(
         for epoch in range(task.settings.epochs):
             started = time.monotonic()
             running = trainer.epoch()
-            losses = best.consider(trainer.parameters, trainer.average, task, judge or task.train)
+            losses = best.consider(trainer.parameters, trainer.average, task, judge)
             improved = patience.observe(losses)
             report(
                 EpochReport(
@@ -156,6 +159,18 @@ def mean_losses(parameters: Parameters, task: Task, problem: Problem) -> Vector:
         totals += values.sum(axis=0, dtype=np.float64)
     means: Vector = totals / weight_totals
     return np.where(np.isfinite(means), means, np.inf)
+
+
+def penalties(parameters: Parameters, candidates: Sequence[Candidate]) -> Vector:
+    """What l1 and weight decay add to the loss, for as many states as there are of each."""
+    absolute = np.abs(parameters.weights).sum(axis=0, dtype=np.float64)
+    squared = np.square(parameters.weights).sum(axis=0, dtype=np.float64)
+    states = parameters.candidates // len(candidates)
+    l1 = np.tile([candidate.l1 for candidate in candidates], states)
+    wd = np.tile([candidate.wd for candidate in candidates], states)
+    total: Vector = l1 * absolute.reshape(-1, parameters.outputs).sum(axis=1)
+    total += wd / 2 * squared.reshape(-1, parameters.outputs).sum(axis=1)
+    return total
 
 
 def scaled_parts(problem: Problem, scaler: Scaler, columns: int) -> Iterator[tuple[Floats, Floats]]:
@@ -288,19 +303,26 @@ class _Best:
         return float(self.losses.min())
 
     def consider(
-        self, current: Parameters, average: Parameters, task: Task, judge: Problem
+        self, current: Parameters, average: Parameters, task: Task, judge: Problem | None
     ) -> Vector:
-        """Keep what is better than before; returns the loss of each candidate's better state."""
-        both = mean_losses(current.joined(average), task, judge).reshape(2, -1)
-        for state, losses in zip((current, average), both, strict=True):
-            better = np.flatnonzero(losses < self.losses)
+        """Keep what is better than before; returns the loss of each candidate's better state.
+
+        On the training data the penalties count as well: without them it would always be the
+        state that is fitted to the noise most that seems best.
+        """
+        both = current.joined(average)
+        losses = mean_losses(both, task, judge or task.train)
+        judged = losses if judge else losses + penalties(both, task.candidates)
+        losses, judged = losses.reshape(2, -1), judged.reshape(2, -1)
+        for state, verdict in zip((current, average), judged, strict=True):
+            better = np.flatnonzero(verdict < self.losses)
             columns = np.repeat(better * current.outputs, current.outputs)
             columns += np.tile(np.arange(current.outputs), len(better))
             self.parameters.weights[:, columns] = state.weights[:, columns]
             self.parameters.bias[columns] = state.bias[columns]
-            self.losses[better] = losses[better]
-        better_of_both: Vector = both.min(axis=0)
-        return better_of_both
+            self.losses[better] = verdict[better]
+        chosen: Vector = np.take_along_axis(losses, judged.argmin(axis=0)[None], axis=0)[0]
+        return chosen
 
 
 @dataclass(slots=True)

@@ -222,7 +222,8 @@ TABLE = Hyperparameters(
         minimum=1,
         default=1000,
         tunable=Tunable(100, 5000),
-        help="Rows per update; the last batch of an epoch holds the rest.",
+        help="Rows per update; the last batch of an epoch holds the rest. Where it is not given, "
+        "or not less than the number of rows, an epoch has at least 32 batches of 4 rows or more.",
     ),
     Float(
         "momentum",
@@ -344,6 +345,7 @@ def settings_of(values: Values) -> Settings:
         "beta_2": _or(values, "beta_2", _DEFAULT_BETA_2[optimizer]),
         "bias_lr_mult": _or(values, "bias_lr_mult", 1.0),
         "bias_wd_mult": _or(values, "bias_wd_mult", 0.0),
+        "mini_batch_size_is_given": "mini_batch_size" in values.given,
         "momentum": _or(values, "momentum", _DEFAULT_MOMENTUM[optimizer]),
         "normalize_data": _flag_or(values, "normalize_data", True),
         "normalize_label": regression and _flag_or(values, "normalize_label", True),

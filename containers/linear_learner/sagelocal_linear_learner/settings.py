@@ -54,6 +54,7 @@ class Settings:
     lr_scheduler_step: int | None = None
     margin: float = 1.0
     mini_batch_size: int = 1000
+    mini_batch_size_is_given: bool = True
     momentum: float = 0.9
     normalize_data: bool = True
     normalize_label: bool = True

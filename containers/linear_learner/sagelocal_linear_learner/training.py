@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sagelocal_train import log_lines
@@ -42,6 +42,10 @@ from sagelocal_linear_learner.targets import (
 
 log = logging.getLogger("sagelocal_linear_learner")
 
+# Epochs of one batch would be 15 updates in all: too few for any optimiser.
+LEAST_BATCHES = 32
+LEAST_BATCH_SIZE = 4
+
 CHANNELS = ("train", "validation", "test")
 
 _LOSSES: Mapping[str, Callable[[Settings], Loss]] = {
@@ -66,7 +70,6 @@ def main(environment: Environment | None = None) -> None:
     """Run the job that /opt/ml describes."""
     environment = Environment.read() if environment is None else environment
     log_lines.configure(environment.log_level)
-    print("Docker entrypoint called with argument(s): train", flush=True)
     print("Running default environment configuration script", flush=True)
     settings = _settings(environment)
     _check_hosts(environment)
@@ -180,12 +183,7 @@ def loss_of(settings: Settings) -> Loss:
 
 def task_of(dataset: Dataset, settings: Settings) -> Task:
     """Scales, candidates and targets for a training set."""
-    if len(dataset) < settings.mini_batch_size:
-        log.info(
-            "mini_batch_size is %d and there are %d records: every batch holds them all",
-            settings.mini_batch_size,
-            len(dataset),
-        )
+    settings = _with_batches(settings, len(dataset))
     scaler = _scaler(dataset, settings)
     targets = targets_of(dataset.labels, settings, scaler)
     chosen = candidates(settings, _circumstances(dataset, settings, scaler, targets))
@@ -201,6 +199,17 @@ def task_of(dataset: Dataset, settings: Settings) -> Task:
             dataset.rows, targets, ClassWeights.of(dataset.labels, settings.num_classes)
         )
     return Task(settings, loss_of(settings), scaler, chosen, train)
+
+
+def _with_batches(settings: Settings, rows: int) -> Settings:
+    """The settings with the batch size that is used: a few hundred updates need small batches."""
+    size = settings.mini_batch_size
+    if settings.mini_batch_size_is_given and size < rows:
+        return settings
+    used = min(size, max(math.ceil(rows / LEAST_BATCHES), LEAST_BATCH_SIZE))
+    if used != size:
+        log.info("Batches have %d of the %d records (mini_batch_size: %d)", used, rows, size)
+    return replace(settings, mini_batch_size=used)
 
 
 def _problem(dataset: Dataset, task: Task) -> Problem:
@@ -233,6 +242,7 @@ def _circumstances(
     if settings.predictor_type == "regressor":
         label_size = float(np.sqrt(np.square(targets, dtype=np.float64).mean())) or 1.0
     return Circumstances(
+        rows=len(dataset),
         updates=settings.epochs * math.ceil(len(dataset) / settings.mini_batch_size),
         parameters_per_model=dataset.rows.width * settings.outputs,
         mean_square_length=length,
