@@ -5,7 +5,7 @@
 #   RUN sh /build/install.sh -r /build/requirements.lock
 #   RUN sh /build/install.sh --no-deps /build/train /build/serve
 #
-# Only /delta leaves the build stage. A private CA (/build/ca/ca.pem, from .build/ca.pem of the
+# Packages' own tests stay behind. Only /delta leaves the build stage. A private CA (/build/ca/ca.pem, from .build/ca.pem of the
 # build context) is trusted here and is in no layer of the image that is tagged.
 set -eu
 
@@ -40,5 +40,6 @@ fi
 rm -rf /delta
 mkdir -p /delta
 cd /
-find opt/venv \( -type f -o -type l \) -newercm /build/started -print0 |
+find opt/venv -path '*/site-packages/*/tests/*' -prune -o \
+    \( -type f -o -type l \) -newercm /build/started -print0 |
     tar --create --null --files-from=- --file=- | tar --extract --file=- --directory=/delta

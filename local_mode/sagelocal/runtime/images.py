@@ -185,7 +185,7 @@ def _read_family(path: Path) -> ImageFamily:
         projects=tuple(image.get("projects", ())),
         environment=_strings(path, document, "environment"),
         labels=_strings(path, document, "labels"),
-        metrics=_strings(path, document, "metrics"),
+        metrics=_metrics(path, document),
     )
 
 
@@ -219,6 +219,16 @@ def _strings(path: Path, document: Mapping[str, object], table: str) -> dict[str
         if not isinstance(value, str):
             raise RuntimeFault(f"{path}: [{table}] {key} = {value!r} is not a string; quote it.")
     return found
+
+
+def _metrics(path: Path, document: Mapping[str, object]) -> dict[str, str]:
+    metrics = _strings(path, document, "metrics")
+    for name, pattern in metrics.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise RuntimeFault(f"{path}: the metric {name!r} has no regex: {error}") from error
+    return metrics
 
 
 def _check_families(families: tuple[ImageFamily, ...]) -> None:
