@@ -1,0 +1,1 @@
+"""What the MXNet image adds to the toolkits: threads, parameter servers, default models."""
