@@ -29,7 +29,9 @@ class MetricDefinition:
 
     def value_in(self, line: str) -> float | None:
         """The metric's value in a line; None if it has none that is a number."""
-        match = self.pattern.search(as_shown(line)) or self.pattern.search(line)
+        match = self.pattern.search(as_shown(line))
+        if match is None and "\t" in line:
+            match = self.pattern.search(line)
         if match is None or not self.pattern.groups or match.group(1) is None:
             return None
         try:

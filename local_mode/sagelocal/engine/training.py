@@ -62,14 +62,19 @@ class TrainingEngine:
     def submit(self, arn: str) -> None:
         """Let a worker see the job through, from the state that it is in."""
         run = TrainingRun(arn, self._tools)
-        thread = threading.Thread(
-            target=self._work, args=(arn, run), name=f"training {arn}", daemon=True
-        )
         with self._lock:
             if self._closed:
                 return
+            # A job of a name that was deleted waits until the one before it has been cleared away.
+            earlier = self._workers.get(arn)
+            thread = threading.Thread(
+                target=self._work,
+                args=(arn, run, earlier[1] if earlier else None),
+                name=f"training {arn}",
+                daemon=True,
+            )
             self._workers[arn] = (run, thread)
-        thread.start()
+            thread.start()
 
     def stop(self, arn: str) -> TrainingJob:
         """Ask a job to stop; the job as it is now. Harmless if it ends already.
@@ -94,15 +99,22 @@ class TrainingEngine:
         for _, thread in workers:
             thread.join(CLOSE_TIMEOUT_SECONDS)
 
-    def _work(self, arn: str, run: TrainingRun) -> None:
+    def _work(self, arn: str, run: TrainingRun, earlier: threading.Thread | None) -> None:
+        if earlier is not None:
+            earlier.join()
         try:
             run.run()
         finally:
             with self._lock:
-                self._workers.pop(arn, None)
+                if self._workers[arn][0] is run:
+                    del self._workers[arn]
 
     def _sweep(self, wanted: set[Path]) -> None:
-        for region in self._tools.folder.glob("*"):
-            for folder in region.glob("*"):
-                if folder not in wanted:
-                    shutil.rmtree(folder, ignore_errors=True)
+        """Clear away what a plane left that was killed between a job's end and its clean-up."""
+        for folder in self._tools.folder.glob("*/*"):
+            if folder in wanted:
+                continue
+            job = self._tools.records.find(folder.parent.name, folder.name)
+            if job is not None:
+                self._tools.clean_up(job)
+            shutil.rmtree(folder, ignore_errors=True)

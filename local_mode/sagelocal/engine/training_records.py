@@ -46,6 +46,10 @@ class TrainingRecords:
             raise NoSuchJob(arn)
         return from_document(resource.document)
 
+    def find(self, region: str, name: str) -> TrainingJob | None:
+        resource = self._resources.find(KIND, region, name)
+        return from_document(resource.document) if resource else None
+
     def list(self, query: Query) -> Sequence[TrainingJob]:
         return [from_document(resource.document) for resource in self._resources.list(query)]
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +40,7 @@ from sagelocal.domain.training_spec import Host, TrainingSpec
 from sagelocal.engine.artifacts import UploadError, model_uri, upload
 from sagelocal.engine.channels import InputDataError, stage
 from sagelocal.engine.training_records import NoSuchJob
-from sagelocal.engine.training_tools import TrainingTools, job_folder
+from sagelocal.engine.training_tools import TrainingTools, handles_of
 from sagelocal.runtime.interface import Exit, Handle, RuntimeFault, RuntimeUnavailable
 
 # How long the other hosts of a job get to end by themselves once one has failed.
@@ -151,8 +150,7 @@ class TrainingRun:
     # From Starting to running containers
 
     def _begin(self, job: TrainingJob, spec: TrainingSpec) -> None:
-        self._discard_containers(job)
-        shutil.rmtree(job_folder(self._tools.folder, job), ignore_errors=True)
+        self._tools.clean_up(job)
         job = self._advance(lambda j: replace(j.restarted(time.time()), hosts=()))
         self._check_output(spec)
         self._enter(SecondaryStatus.DOWNLOADING)
@@ -226,7 +224,7 @@ class TrainingRun:
 
     def _see_through(self, spec: TrainingSpec) -> None:
         job = self._job()
-        handles = dict(_handles(job))
+        handles = dict(handles_of(job))
         if not handles:
             raise Cancelled
         self._require_runtime(handles)
@@ -368,7 +366,6 @@ class TrainingRun:
         failure_reason: str | None = None,
         model_artifacts: str | None = None,
     ) -> None:
-        self._discard_containers(self._job())
         now = time.time()
         job = self._change(
             lambda j: replace(
@@ -378,17 +375,8 @@ class TrainingRun:
             )
         )
         log.info("training-job %s: %s %s", job.name, job.status, failure_reason or "")
-        shutil.rmtree(job_folder(self._tools.folder, job), ignore_errors=True)
-
-    def _discard_containers(self, job: TrainingJob) -> None:
-        for host, handle in _handles(job):
-            if handle.runtime != self._tools.runtime.name:
-                continue
-            try:
-                self._tools.runtime.stop(handle, 0)
-                self._tools.runtime.remove(handle)
-            except RuntimeFault as error:
-                log.warning("training-job %s: %s was left behind: %s", job.name, host, error)
+        # Only now: whoever waits for the job does not wait for this.
+        self._tools.clean_up(job)
 
     # The job's row, and those who ask
 
@@ -437,12 +425,6 @@ class TrainingRun:
                     f"{host} was started by the {handle.runtime} runtime, and this plane runs "
                     f"{name}; start it with `sagelocal up --runtime {handle.runtime}`"
                 )
-
-
-def _handles(job: TrainingJob) -> Iterator[tuple[str, Handle]]:
-    for run in job.hosts:
-        if run.runtime is not None and run.handle is not None:
-            yield run.host, Handle(run.runtime, run.handle)
 
 
 def _exit_of(event: Ended) -> Exit:

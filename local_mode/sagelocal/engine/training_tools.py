@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +15,14 @@ from sagelocal.domain.training import TrainingJob
 from sagelocal.domain.training_spec import Host, TrainingSpec
 from sagelocal.engine.opt_ml import OptMl, environment
 from sagelocal.engine.training_records import TrainingRecords
-from sagelocal.runtime.interface import ContainerSpec, Runtime
+from sagelocal.runtime.interface import ContainerSpec, Handle, Runtime, RuntimeFault
 from sagelocal.settings import Settings
 from sagelocal.store.logs import LogStore
 from sagelocal.store.objects import ObjectStore
 
 JOB_LABEL = "sagelocal.training-job"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,31 @@ class TrainingTools:
             labels={JOB_LABEL: job.arn},
         )
 
+    def clean_up(self, job: TrainingJob) -> None:
+        """Remove a job's containers, running or not, and its folder.
+
+        The folder goes last: while it is there, the next plane knows that there is work left.
+        """
+        for host, handle in handles_of(job):
+            if handle.runtime != self.runtime.name:
+                continue
+            try:
+                self.runtime.stop(handle, 0)
+                self.runtime.remove(handle)
+            except RuntimeFault as error:
+                log.warning("training-job %s: %s was left behind: %s", job.name, host, error)
+        shutil.rmtree(job_folder(self.folder, job), ignore_errors=True)
+
     def _machine_memory(self) -> int:
         limit = self.settings.max_memory_bytes
         return limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def handles_of(job: TrainingJob) -> Iterator[tuple[str, Handle]]:
+    """The containers that were started for a job, by host."""
+    for run in job.hosts:
+        if run.runtime is not None and run.handle is not None:
+            yield run.host, Handle(run.runtime, run.handle)
 
 
 def job_folder(folder: Path, job: TrainingJob) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from sagelocal.domain.training import (
     Verdict,
 )
 
+ARN = "arn:aws:sagemaker:us-east-1:000000000000:training-job/job"
 SLOW = """
 (base / "model/w").write_text("w")
 print("training", flush=True)
@@ -102,10 +104,18 @@ def test_an_upload_that_was_interrupted_is_repeated(open_bench: Any) -> None:
 
 def test_what_ended_jobs_left_is_removed(open_bench: Any) -> None:
     bench = open_bench()
-    leftover = bench.data / "training-jobs/us-east-1/gone/algo-1/model"
-    leftover.mkdir(parents=True)
-    bench.engine.start()
-    assert not os.path.lexists(leftover.parent.parent)
+    bench.run("job", bench.image("pass"))
+    bench.engine.close()
+    gone = bench.data / "training-jobs/us-east-1/gone/algo-1/model"
+    ended = bench.data / "training-jobs/us-east-1/job/algo-1/model"
+    for leftover in (gone, ended):
+        leftover.mkdir(parents=True)
+    container = bench.data / "containers" / json.loads(bench.job(ARN).hosts[0].handle)["name"]
+    container.mkdir()
+
+    open_bench().engine.start()
+    assert not os.path.lexists(container)
+    assert os.listdir(gone.parents[2]) == []
 
 
 def test_closing_a_plane_leaves_its_containers_running(open_bench: Any) -> None:
