@@ -13,7 +13,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
 import flask
@@ -171,13 +171,9 @@ class _Stream:
             raise
 
 
-def _route(app: flask.Flask, path: str, method: str, view: object) -> None:
+def _route(app: flask.Flask, path: str, method: str, view: Callable[[], flask.Response]) -> None:
     app.add_url_rule(
-        path,
-        endpoint=path,
-        view_func=view,  # type: ignore[arg-type]
-        methods=[method],
-        provide_automatic_options=False,
+        path, endpoint=path, view_func=view, methods=[method], provide_automatic_options=False
     )
 
 
