@@ -12,6 +12,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sagelocal.protocol.faults import Fault
@@ -96,14 +97,19 @@ def _repository(call: Call, registry: str, name: str, family: ImageFamily) -> Re
 
 
 def _made_at(family: ImageFamily) -> float:
-    return family.dockerfile.stat().st_mtime
+    return _description(family).stat().st_mtime
+
+
+def _description(family: ImageFamily) -> Path:
+    return family.folder / "image.toml"
 
 
 def _digest(family: ImageFamily) -> str:
-    """The same for the same family until its Dockerfile or its requirements change."""
-    content = hashlib.sha256(family.tag.encode())
-    for path in (family.dockerfile, family.requirements_lock):
-        content.update(path.read_bytes())
+    """The same for the same family until what it is made from changes."""
+    content = hashlib.sha256()
+    for path in (_description(family), family.dockerfile, family.requirements_lock):
+        if path.exists():
+            content.update(path.read_bytes())
     return f"sha256:{content.hexdigest()}"
 
 
