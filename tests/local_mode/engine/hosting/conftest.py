@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,13 +143,18 @@ class Hosting:
 
 
 @pytest.fixture
-def start_hosting(start_plane: Callable[..., Any]) -> Callable[..., Hosting]:
-    """Starts a plane with any settings."""
+def start_hosting(start_plane: Callable[..., Any]) -> Iterator[Callable[..., Hosting]]:
+    """Starts planes with any settings; whatever a test does to them, none may trip over itself."""
+    planes: list[Any] = []
 
     def start(**settings: Any) -> Hosting:
-        return Hosting(start_plane(containers_dir=str(IMAGES), **settings))
+        planes.append(start_plane(containers_dir=str(IMAGES), **settings))
+        return Hosting(planes[-1])
 
-    return start
+    yield start
+    for plane in planes:
+        plane.stop()
+        assert "Traceback" not in plane.log(), plane.log()
 
 
 @pytest.fixture
