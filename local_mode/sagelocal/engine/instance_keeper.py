@@ -132,10 +132,7 @@ class InstanceKeeper:
         self._timing = timing
         self._record = record
         self._log_tail = log_tail
-        self._handles: list[Handle | None] = [
-            Handle(placed.runtime, placed.id) if placed and placed.runtime == runtime.name else None
-            for placed in instance.placed
-        ]
+        self._handles = [self._handle(placed) for placed in instance.placed]
         self._inbox: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"instance {self.id}", daemon=True)
         self._state = threading.Condition()
@@ -339,6 +336,19 @@ class InstanceKeeper:
         return f"the container {self._members[ended.position].label} {_manner(ended)}"
 
     # Containers
+
+    def _handle(self, placed: Placed | None) -> Handle | None:
+        """A container that an earlier plane started, if this plane's runtime can reach it."""
+        if placed is None:
+            return None
+        if placed.runtime != self._runtime.name:
+            log.warning(
+                "instance %s: its container %s was started by the %s runtime and is left to it; "
+                "start the plane with --runtime %s to have it stopped",
+                *(self.id, placed.id, placed.runtime, placed.runtime),
+            )
+            return None
+        return Handle(placed.runtime, placed.id)
 
     def _running(self) -> list[Handle]:
         return [handle for handle in self._handles if handle is not None]
