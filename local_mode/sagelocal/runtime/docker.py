@@ -33,6 +33,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount
+from docker.utils import kwargs_from_env
 
 from sagelocal.runtime.docker_logs import LogFollower, Position
 from sagelocal.runtime.images import ImageCatalog
@@ -58,6 +59,8 @@ _SERVING_SHM_BYTES = 64 * 1024 * 1024
 _LOG_OPTIONS = {"max-size": "1024t"}
 _NANO = 1_000_000_000
 _TIMEOUT_SECONDS = 60
+# Connections to keep; each log that is followed has one of its own.
+_MAX_POOL_SIZE = 64
 
 
 @dataclass
@@ -78,8 +81,12 @@ class DockerRuntime:
         self.folder = self.folder.resolve()
         self._lock = threading.Lock()
         with _engine_errors():
+            found = kwargs_from_env() | {"base_url": engine_host()}
             self._api = docker.APIClient(
-                base_url=os.environ.get("DOCKER_HOST"), version="auto", timeout=_TIMEOUT_SECONDS
+                **found,
+                version="auto",
+                timeout=_TIMEOUT_SECONDS,
+                max_pool_size=_MAX_POOL_SIZE,
             )
             self._take_up()
 

@@ -1,15 +1,19 @@
-"""Whether a Docker engine answers, without importing its client.
+"""Where the Docker engine is, and whether it answers, without importing its client.
 
-DOCKER_HOST says where it listens (unix:// or tcp://), as for the docker command; unset, it is
-/var/run/docker.sock. Anything else (ssh://, npipe://, TLS) counts as an engine that answers later:
-the client finds out.
+As for the docker command: DOCKER_HOST, else the context of DOCKER_CONTEXT or of the configuration
+(`docker context use`), else /var/run/docker.sock. An engine behind ssh:// or TLS is taken to
+answer: the client finds out.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import socket
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -18,7 +22,27 @@ _REQUEST = b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n"
 
 def engine_host() -> str:
     """Where the engine is, as a URL."""
-    return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    return os.environ.get("DOCKER_HOST") or _context_host() or DEFAULT_HOST
+
+
+def _context_host() -> str | None:
+    """The address in the current context's file; None for the default context."""
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    name = os.environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext")
+    if not name or name == "default":
+        return None
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    context = _read(folder / "contexts" / "meta" / digest / "meta.json")
+    host = context.get("Endpoints", {}).get("docker", {}).get("Host")
+    return str(host) if host else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def engine_answers(timeout_seconds: float = 0.3) -> bool:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import random
 import re
@@ -44,15 +45,16 @@ from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, RuntimeFaul
 from sagelocal.runtime.supervisor import cgroups, proc
 
 NAME = "process"
-# The machine's language, time zone, and way out: proxies and certificates. No secrets, no paths.
+# The machine's way out, by proxies and certificates, and what a Python of its own may need to load.
 PASSED_ON = (
-    *("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"),
+    "LD_LIBRARY_PATH",
 )
 # A container that is gone, with nobody who saw its end, counts as killed.
 LOST = Exit(code=137)
 
+_log = logging.getLogger(__name__)
 _OPT_ML = "/opt/ml"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -263,7 +265,8 @@ class ProcessRuntime:
         variables = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
         variables["PATH"] = f"{environment.scripts}:{_SYSTEM_PATH}"
         variables["HOME"] = str(layout.home)
-        variables["PYTHONUNBUFFERED"] = "1"
+        # As in the images, whatever this machine speaks and wherever it is.
+        variables |= {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
         variables["MODEL_SERVER_HOST"] = "127.0.0.1"  # no container's network is around it
         if spec.hostname:
             variables["HOSTNAME"] = spec.hostname
@@ -330,7 +333,7 @@ def _supervise(layout: _Layout, spec: ContainerSpec, marker: int) -> None:
             stdout=subprocess.PIPE,
             stderr=error_file,
             cwd="/",
-            env={},
+            env={key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ},
             start_new_session=True,
             pass_fds=(marker,),
         )
@@ -354,6 +357,8 @@ def _read_exit(layout: _Layout) -> Exit | None:
     found = layout.read("exit")
     if found is None:
         return None
+    if found.get("log_fault"):
+        _log.warning("%s: %s", layout.folder.name, found["log_fault"])
     return Exit(found["code"], found["out_of_memory"], found["ended_at"])
 
 

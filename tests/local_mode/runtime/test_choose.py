@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -30,8 +31,11 @@ print(json.dumps([name, time.monotonic() - before, "docker" in sys.modules]))
 """
 
 
-def _choose(folder: Path, runtime: str, host: str | None) -> tuple[str, float, bool]:
+def _choose(
+    folder: Path, runtime: str, host: str | None, **variables: str
+) -> tuple[str, float, bool]:
     environment = {key: value for key, value in os.environ.items() if key != "DOCKER_HOST"}
+    environment |= variables
     if host is not None:
         environment["DOCKER_HOST"] = host
     done = subprocess.run(
@@ -83,6 +87,16 @@ def test_docker_that_is_asked_for_and_does_not_answer_is_said(tmp_path: Path) ->
     assert said.startswith(f"No Docker engine answers at {host}")
     assert "--runtime process" in said
     assert "\n" not in said
+
+
+def test_the_engine_of_the_docker_commands_context_is_asked(tmp_path: Path) -> None:
+    host = f"unix://{tmp_path}/of-the-context.sock"
+    meta = tmp_path / "contexts" / "meta" / hashlib.sha256(b"mine").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(json.dumps({"Name": "mine", "Endpoints": {"docker": {"Host": host}}}))
+    (tmp_path / "config.json").write_text('{"currentContext": "mine"}')
+    said, _, _ = _choose(tmp_path, "docker", None, DOCKER_CONFIG=str(tmp_path))
+    assert said.startswith(f"No Docker engine answers at {host}")
 
 
 def test_processes_are_had_without_asking_for_an_engine(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class Supervisor:
             self._spec["name"], self._spec["memory_bytes"], self._spec["cpus"]
         )
         self._child = 0
+        self._wakeups = -1
         self._status: int | None = None
         self._out_of_memory = False
         self._output, self._output_end = os.pipe2(os.O_CLOEXEC)
@@ -68,6 +69,9 @@ class Supervisor:
             if refusal is not None:
                 raise CannotStart(refusal)
         os.close(self._output_end)
+        # Before anybody can know whom to signal: what comes from now on must not be lost.
+        self._wakeups, wakeups_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wakeups_end, warn_on_full_buffer=False)
         self._write_state()
 
     def discard(self) -> None:
@@ -77,17 +81,15 @@ class Supervisor:
 
     def run(self) -> None:
         """Relay until the main process has ended, end the others, and write exit.json."""
-        wakeups, wakeups_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(wakeups_end, warn_on_full_buffer=False)
         self._reap()  # It may have ended before SIGCHLD was heard.
         watched = self._spec["memory_bytes"] is not None and not self._cgroup.limits_memory
         waiting = select.poll()
         waiting.register(self._output, select.POLLIN)
-        waiting.register(wakeups, select.POLLIN)
+        waiting.register(self._wakeups, select.POLLIN)
         while self._status is None:
             for descriptor, _ in waiting.poll(_WATCH_SECONDS * 1000 if watched else None):
-                if descriptor == wakeups:
-                    self._handle_signals(os.read(wakeups, 4096))
+                if descriptor == self._wakeups:
+                    self._handle_signals(os.read(self._wakeups, 4096))
                 elif not self._relay():
                     waiting.unregister(self._output)
             if watched:
