@@ -71,7 +71,13 @@ def internal_error(text: str) -> str:
 def _given(end: ContainerEnd) -> str:
     if end.memory_bytes is None:
         return f" ({end.host} was killed for memory)"
-    return f" ({end.host} was killed for memory; it had {end.memory_bytes / GIB:.1f} GiB)"
+    return f" ({end.host} was killed for memory; it had {_size(end.memory_bytes)})"
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes < GIB:
+        return f"{size_bytes // 1024**2} MiB"
+    return f"{size_bytes / GIB:.1f} GiB"
 
 
 def _signal(exit_code: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.domain.metrics import as_shown
@@ -29,7 +29,7 @@ def describe_log_groups(plane: Plane, call: Call, params: Params) -> Result:
     """The log groups that have a stream."""
     prefix, pattern = params.get("logGroupNamePrefix", ""), params.get("logGroupNamePattern", "")
     names = [name for name in plane.logs.groups(prefix) if pattern.lower() in name.lower()]
-    start, size = position_of(params.get("nextToken")), int(params.get("limit", MAX_DESCRIBED))
+    start, size = _position(params), int(params.get("limit", MAX_DESCRIBED))
     answer: dict[str, Any] = {
         "logGroups": [_group(plane, call, name) for name in names[start : start + size]]
     }
@@ -50,7 +50,7 @@ def describe_log_streams(plane: Plane, call: Call, params: Params) -> Result:
         streams.sort(key=lambda stream: stream.last_event_at or stream.created_at)
     if params.get("descending"):
         streams.reverse()
-    start = position_of(params.get("nextToken"))
+    start = _position(params)
     size = int(params.get("limit", len(streams)))
     answer: dict[str, Any] = {
         "logStreams": [_stream(call, group, stream) for stream in streams[start : start + size]]
@@ -93,7 +93,7 @@ def filter_log_events(plane: Plane, call: Call, params: Params) -> Result:
         ),
         key=lambda item: item[:3],
     )
-    start, size = position_of(params.get("nextToken")), int(params.get("limit", MAX_EVENTS))
+    start, size = _position(params), int(params.get("limit", MAX_EVENTS))
     answer: dict[str, Any] = {
         "events": [
             {
@@ -128,14 +128,25 @@ def _page(plane: Plane, group: str, stream: str, params: Params) -> LogPage:
     return plane.logs.backwards(group, stream, offset, limit=limit, since_ms=since)
 
 
+def _position(params: Params) -> int:
+    try:
+        return position_of(params.get("nextToken"))
+    except Fault as error:
+        raise _invalid_token() from error
+
+
 def _read_token(token: str) -> tuple[str, int]:
     match = _TOKEN.match(token)
     if match is None:
-        raise Fault("InvalidParameterException", "The specified nextToken is invalid.")
+        raise _invalid_token()
     return match["direction"], int(match["offset"])
 
 
-def _term_filter(pattern: str) -> Any:
+def _invalid_token() -> Fault:
+    return Fault("InvalidParameterException", "The specified nextToken is invalid.")
+
+
+def _term_filter(pattern: str) -> Callable[[str], bool]:
     """Whether a message has every term of a pattern: words, or "phrases in quotes"."""
     if pattern.lstrip()[:1] in ("{", "[", "%"):
         raise Fault(

@@ -49,6 +49,11 @@ def test_is_never_longer_than_the_api_allows_and_always_ends_with_the_code(
     assert reason.endswith(f", exit code: {code}")
 
 
+def test_memory_is_told_in_a_unit_that_fits() -> None:
+    end = ContainerEnd("algo-1", 137, out_of_memory=True, memory_bytes=256 * 1024**2)
+    assert "it had 256 MiB" in container_failed(end)
+
+
 def test_the_last_line_of_a_long_log_is_kept() -> None:
     end = ContainerEnd("algo-1", 1, last_lines=["y" * 900, "z" * 900, "ValueError: the end"])
     assert (

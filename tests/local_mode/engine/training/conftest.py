@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -62,12 +63,15 @@ class ScriptRuntime:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.slow_images_ready = threading.Event()
         root.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, image: str) -> None:
         if image.startswith("broken"):
             raise RuntimeFault(f"{image} cannot be built")
-        if not Path(image).exists():
+        if image.startswith("slow"):
+            self.slow_images_ready.wait(30)
+        elif not Path(image).exists():
             raise UnknownImage(f"no image answers to {image!r}")
 
     def start(self, spec: ContainerSpec) -> Handle:

@@ -207,6 +207,43 @@ def test_a_job_that_is_stopped_before_it_runs_never_runs(bench: Any) -> None:
     assert [t.status for t in job.transitions] == ["Starting", "Stopping", "Stopped"]
 
 
+def test_a_stop_does_not_wait_for_an_image_that_is_being_made(bench: Any) -> None:
+    arn = bench.add("job", "slow:1")
+    bench.engine.submit(arn)
+    bench.wait(arn, lambda job: job.secondary_status == "Training")
+    bench.engine.stop(arn)
+    job = bench.wait(arn)
+    bench.runtime.slow_images_ready.set()
+    assert (job.status, job.hosts) == ("Stopped", ())
+
+
+def test_all_hosts_are_stopped_together(bench: Any) -> None:
+    image = bench.image("""
+        def stop(*_):
+            (base / "model" / os.environ["HOST"]).write_text("saved")
+            sys.exit(1)
+        signal.signal(signal.SIGTERM, stop)
+        print("ready")
+        signal.pause()
+    """)
+    arn = bench.add(
+        "job",
+        image,
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 3, "VolumeSizeInGB": 1},
+    )
+    bench.engine.submit(arn)
+    for host in ("algo-1", "algo-2", "algo-3"):
+        bench.wait_for_line(arn, "ready", host)
+    bench.engine.stop(arn)
+    job = bench.wait(arn)
+    assert (job.status, job.failure_reason) == ("Stopped", None)
+    assert list(members(bench.get("jobs/job/output/model.tar.gz"))) == [
+        "algo-1",
+        "algo-2",
+        "algo-3",
+    ]
+
+
 def test_every_host_has_its_own_place_and_one_model_is_made_of_all(bench: Any) -> None:
     for number in range(5):
         bench.put(f"train/{number}", str(number).encode())

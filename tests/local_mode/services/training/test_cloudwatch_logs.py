@@ -150,3 +150,5 @@ def test_says_what_it_does_not_find(
 def test_a_token_of_somebody_else_is_refused(training: Any, stream: str) -> None:
     with pytest.raises(ClientError, match="The specified nextToken is invalid"):
         training.logs.get_log_events(logGroupName=GROUP, logStreamName=stream, nextToken="x")
+    with pytest.raises(ClientError, match=r"InvalidParameterException.*nextToken is invalid"):
+        training.logs.describe_log_streams(logGroupName=GROUP, nextToken="x")

@@ -12,7 +12,7 @@ import sys
 import time
 
 
-def main():
+def main() -> None:
     base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     hyperparameters = json.loads((base / "input/config/hyperparameters.json").read_text())
     names = {"base": base, "json": json, "os": os, "signal": signal, "sys": sys, "time": time}
