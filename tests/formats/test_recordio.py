@@ -62,7 +62,7 @@ def test_a_stream_may_hand_over_single_bytes() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"0,1,2\n3,4,5\n", "train.rec, byte 0: not a RecordIO record: found 0x2c312c30"),
+        (b"0,1,2\n3,4,5\n", "train.rec, byte 0: not a RecordIO record: found b'0,1,'"),
         (written([b"abcd"], split_at_magic=False)[:-2], "byte 0: truncated: .* 4 bytes, 2 are"),
         (written([b"abcd"], split_at_magic=False) + b"\x0a\x23", "byte 12: truncated: 2 bytes of"),
         (MAGIC_BYTES + b"\xff\xff\xff\x1f" + b"x", "byte 0: truncated: .* 536870911 bytes, 1 are"),

@@ -105,13 +105,15 @@ class _Reader:
         header = self._take(HEADER.size)
         if not header:
             return None
+        if not MAGIC_BYTES.startswith(header[:4]):
+            raise self._error(
+                f"not a RecordIO record: found {header[:4]!r} where the magic {MAGIC_BYTES!r} "
+                "belongs",
+                at,
+            )
         if len(header) < HEADER.size:
             raise self._error(f"truncated: {len(header)} bytes of a record's 8-byte header", at)
-        magic, lrec = HEADER.unpack(header)
-        if magic != MAGIC:
-            raise self._error(
-                f"not a RecordIO record: found 0x{magic:08x} where 0x{MAGIC:08x} belongs", at
-            )
+        _, lrec = HEADER.unpack(header)
         length = lrec & MAX_PART_BYTES
         body = self._take(length + padding(length))
         if len(body) < length:
