@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine makes examples slow, which is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR")
 

@@ -37,10 +37,14 @@ def _archive(**files: str) -> bytes:
 
 @dataclass
 class Store:
-    """A server with objects by path. `failures` answers are given first, as a busy S3 would."""
+    """A server with objects by path. `failures` answers are given first, as a busy S3 would.
+
+    With a `region`, requests that are signed for another one are refused and told of it.
+    """
 
     objects: dict[str, bytes] = field(default_factory=dict)
     failures: int = 0
+    region: str = ""
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     address: str = ""
 
@@ -49,6 +53,8 @@ class Store:
         if self.failures:
             self.failures -= 1
             return 503, b"<Error><Code>SlowDown</Code><Message>Reduce</Message></Error>"
+        if self.region and f"/{self.region}/s3/" not in headers.get("authorization", ""):
+            return 400, b"<Error><Code>AuthorizationHeaderMalformed</Code></Error>"
         if path in self.objects:
             return 200, self.objects[path]
         return 404, (
@@ -68,6 +74,8 @@ def store() -> Iterator[Store]:
             status, body = content.answer(self.path, headers)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            if content.region:
+                self.send_header("x-amz-bucket-region", content.region)
             self.end_headers()
             self.wfile.write(body)
 
@@ -151,6 +159,17 @@ def test_a_busy_server_is_asked_again(job: Any, store: Store) -> None:
 
     assert _script_job(job, store, "s3://b/k.tar.gz").run().exit_code == 0
     assert len(store.requests) == 2
+
+
+def test_a_bucket_of_another_region_is_asked_in_its_own(job: Any, store: Store) -> None:
+    store.objects["/b/k.tar.gz"] = _archive(train__py=SCRIPT)
+    store.region = "ap-south-1"
+
+    assert _script_job(job, store, "s3://b/k.tar.gz", **KEYS).run().exit_code == 0
+    assert [headers["authorization"].split("/")[2] for _, headers in store.requests] == [
+        "eu-west-1",
+        "ap-south-1",
+    ]
 
 
 def test_a_missing_object_is_told_in_s3s_words(job: Any, store: Store) -> None:

@@ -302,11 +302,22 @@ def test_a_filled_code_folder_is_used_as_it_is(job: Any) -> None:
     assert job.result() == "already here"
 
 
-def test_a_launcher_that_is_not_there_is_refused_and_not_ignored(job: Any) -> None:
-    ended = job.run_script("pass", sagemaker_mpi_enabled=True)
+@pytest.mark.parametrize("name", ["sagemaker_mpi_enabled", "sagemaker_torch_distributed_enabled"])
+def test_a_launcher_that_is_not_there_is_refused_and_not_ignored(job: Any, name: str) -> None:
+    ended = job.run_script("pass", **{name: True})
 
     assert ended.exit_code == 1
-    assert "sagemaker_mpi_enabled asks for a distributed launcher" in ended.failure
+    assert f"{name} asks for a distributed launcher" in ended.failure
+
+
+def test_a_launcher_that_is_switched_off_is_not_missed(job: Any) -> None:
+    assert job.run_script("pass", sagemaker_mpi_enabled=False).exit_code == 0
+
+
+def test_the_region_of_the_job_reaches_the_script(job: Any) -> None:
+    job.run_script(WRITE_RESULT + "write(os.environ['AWS_REGION'])", sagemaker_region="eu-west-1")
+
+    assert job.result() == "eu-west-1"
 
 
 def test_the_log_shows_how_the_script_is_invoked(job: Any) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
-from sagelocal_train import log_lines, outcome, script
+from sagelocal_train import log_lines, outcome, process, script
 from sagelocal_train.environment import MODULE_VARIABLE, Environment
 from sagelocal_train.errors import UserError
 from sagelocal_train.paths import Paths
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(USAGE)
         return 0
     log_lines.configure()
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
     paths = Paths.of(os.environ)
     try:
         logger.info("Docker entrypoint called with argument(s): %s", " ".join(given) or "train")
@@ -105,9 +106,9 @@ def takes_an_argument(function: Callable[..., Any]) -> bool:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Leave by SystemExit on SIGTERM, so that an algorithm's `finally` blocks run."""
+    """Leave by an exception on SIGTERM or Ctrl-C, so that an algorithm's `finally` blocks run."""
     logger.info("Stopped by %s", signal.Signals(number).name)
-    raise SystemExit(128 + number)
+    raise process.Stopped(128 + number)
 
 
 def _ended_early(paths: Paths, ending: SystemExit) -> int:
@@ -115,7 +116,7 @@ def _ended_early(paths: Paths, ending: SystemExit) -> int:
     if ending.code is None or ending.code == 0:
         return outcome.succeed(paths)
     code = ending.code if isinstance(ending.code, int) else 1
-    if code != 128 + signal.SIGTERM:
+    if not isinstance(ending, process.Stopped):
         said = f"the training code called sys.exit({ending.code!r})"
         outcome.write_failure(paths, str(ending.code) if isinstance(ending.code, str) else said)
     return code

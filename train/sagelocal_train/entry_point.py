@@ -86,6 +86,8 @@ def _install(kind: str, what: list[str], code: Path, environment: Mapping[str, s
         ended = process.run(command, code, environment)
     except OSError as error:
         raise ScriptError(f"{shlex.join(command)} cannot be started: {error}") from error
+    if ended.exit_code and ended.stopped:
+        raise process.Stopped(ended.exit_code)
     if ended.exit_code:
         message = error_text.error_message(ended.standard_error)
         raise CommandFailed(kind, ended.exit_code, message, shlex.join(command))

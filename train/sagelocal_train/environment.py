@@ -46,14 +46,16 @@ TOOLKIT_PARAMETERS = frozenset(
 )
 """Settings of the toolkit among the hyperparameters; they reach neither script nor framework."""
 
-_DISTRIBUTION_SWITCHES = (
+LAUNCHER_PARAMETERS = (
     "sagemaker_mpi_enabled",
     "sagemaker_parameter_server_enabled",
     "sagemaker_distributed_dataparallel_enabled",
     "sagemaker_pytorch_ddp_enabled",
+    "sagemaker_torch_distributed_enabled",
     "sagemaker_pytorch_xla_multi_worker_enabled",
     "sagemaker_multi_worker_mirrored_strategy_enabled",
 )
+"""What an estimator's `distribution` sets to ask for a distributed launcher."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Environment:
         named = self.framework_parameters.get(DISTRIBUTION_GROUPS_PARAMETER)
         if isinstance(named, list):
             return tuple(named)
-        switched_on = any(self.framework_parameters.get(name) for name in _DISTRIBUTION_SWITCHES)
+        switched_on = any(self.framework_parameters.get(name) for name in LAUNCHER_PARAMETERS)
         return (self.resources.group_name,) if switched_on else ()
 
     @property

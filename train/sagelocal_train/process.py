@@ -24,6 +24,10 @@ _DRAIN_SECONDS = 2.0
 """How long output is awaited after the end, in case a grandchild holds the pipe open."""
 
 
+class Stopped(SystemExit):
+    """The job is being stopped, which is no failure; `code` is the exit code to end with."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended. `exit_code` is 128 + N for signal N, as a shell has it.

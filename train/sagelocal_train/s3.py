@@ -57,22 +57,20 @@ def download(uri: str, target: Path, variables: Mapping[str, str]) -> None:
     url = object_url(bucket, key, region, variables)
     credentials = find_credentials(variables)
     for attempt in range(1, _ATTEMPTS + 1):
+        last = attempt == _ATTEMPTS
         try:
             _fetch(url, region, credentials, target)
             return
         except urllib.error.HTTPError as error:
-            other = error.headers.get("x-amz-bucket-region")
-            if error.code in (301, 307, 400) and other and other != region:
-                region, url = other, object_url(bucket, key, other, variables)
-            elif error.code < 500 or attempt == _ATTEMPTS:
+            elsewhere = error.headers.get("x-amz-bucket-region")
+            if elsewhere and elsewhere != region and not last:
+                region, url = elsewhere, object_url(bucket, key, elsewhere, variables)
+                continue
+            if error.code < 500 or last:
                 raise _refused(uri, url, error) from error
         except (OSError, HTTPException) as error:
-            if attempt == _ATTEMPTS:
-                raise PlatformError(
-                    f"{uri} cannot be downloaded: {_origin(url)} does not answer "
-                    f"({getattr(error, 'reason', error)}). Check the network of the job and "
-                    f"{', '.join(ENDPOINT_VARIABLES)}"
-                ) from error
+            if last:
+                raise _unreachable(uri, url, error) from error
         time.sleep(0.2 * 2**attempt)
 
 
@@ -122,11 +120,21 @@ def _container_credentials(url: str, variables: Mapping[str, str]) -> Credential
         ) from error
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A signature holds for one host only, so a redirect is answered by signing anew."""
+
+    def redirect_request(self, *args: object) -> None:
+        """None: let the redirect come out as an HTTPError."""
+
+
+_opener = urllib.request.build_opener(_NoRedirects)
+
+
 def _fetch(url: str, region: str, credentials: Credentials | None, target: Path) -> None:
     headers = signed_headers(url, region, credentials, datetime.now(UTC)) if credentials else {}
     request = urllib.request.Request(url, headers=headers)
     with (
-        urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response,
+        _opener.open(request, timeout=_TIMEOUT_SECONDS) as response,
         target.open("wb") as file,
     ):
         shutil.copyfileobj(response, file, 1 << 20)
@@ -179,6 +187,14 @@ def _refused(uri: str, url: str, error: urllib.error.HTTPError) -> ScriptError:
         404: "Check the bucket and the key",
     }.get(error.code, "Check the address")
     return ScriptError(f"{uri} cannot be downloaded from {_origin(url)} ({reason}). {step}")
+
+
+def _unreachable(uri: str, url: str, error: Exception) -> PlatformError:
+    return PlatformError(
+        f"{uri} cannot be downloaded: {_origin(url)} does not answer "
+        f"({getattr(error, 'reason', error)}). Check the network of the job and "
+        f"{', '.join(ENDPOINT_VARIABLES)}"
+    )
 
 
 def _element(tag: str, body: str) -> re.Match[str] | None:

@@ -13,31 +13,31 @@ import json
 import logging
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sagelocal_train import entry_point, error_text, hosts, process, source
-from sagelocal_train.environment import Environment
+from sagelocal_train.environment import LAUNCHER_PARAMETERS, Environment
 from sagelocal_train.errors import CommandFailed, ScriptError
 
 logger = logging.getLogger(__name__)
 
 _OUT_OF_MEMORY = "OutOfMemory: Process killed by SIGKILL (signal 9)"
-_UNSUPPORTED_LAUNCHERS = (
-    "sagemaker_mpi_enabled",
-    "sagemaker_torch_distributed_enabled",
-    "sagemaker_distributed_dataparallel_enabled",
-)
 
 
-def run(environment: Environment, extra_variables: Mapping[str, str] | None = None) -> None:
+def run(
+    environment: Environment,
+    extra_variables: Mapping[str, str] | None = None,
+    launchers: Collection[str] = (),
+) -> None:
     """Run the user's script to its end.
 
     `extra_variables` are what a framework adds (thread counts, addresses); the user's own settings
-    win over them. Raises ScriptError when there is nothing to run, CommandFailed when the script
-    fails, and SystemExit when it was stopped by a signal to this process.
+    win over them. `launchers` are those of LAUNCHER_PARAMETERS that the framework has seen to.
+    Raises ScriptError when there is nothing to run, CommandFailed when the script
+    fails, and process.Stopped when this process was told to stop.
     """
     name = _entry_point(environment)
-    _refuse_unsupported_launchers(environment)
+    _refuse_missing_launchers(environment, launchers)
     code = environment.paths.code
     variables = _variables(environment, extra_variables or {})
     source.bring(environment.submit_directory, code, variables)
@@ -60,12 +60,13 @@ def _entry_point(environment: Environment) -> str:
     return environment.entry_point
 
 
-def _refuse_unsupported_launchers(environment: Environment) -> None:
+def _refuse_missing_launchers(environment: Environment, launchers: Collection[str]) -> None:
     """A script that expects MPI would run on each host alone and look as if all were well."""
-    wanted = [n for n in _UNSUPPORTED_LAUNCHERS if environment.framework_parameters.get(n)]
-    if wanted:
+    asked = (name for name in LAUNCHER_PARAMETERS if environment.framework_parameters.get(name))
+    missing = [name for name in asked if name not in launchers]
+    if missing:
         raise ScriptError(
-            f"{wanted[0]} asks for a distributed launcher that this image does not have; "
+            f"{missing[0]} asks for a distributed launcher that this image does not have; "
             "unset the estimator's `distribution`, or start the processes in the script itself"
         )
 
@@ -74,6 +75,8 @@ def _variables(environment: Environment, extra: Mapping[str, str]) -> dict[str, 
     """The variables of the script's process. A name or value that no process can have is left out:
     its hyperparameter still is in SM_HPS."""
     merged = {**extra, **os.environ, **environment.to_env_vars(), "PYTHONUNBUFFERED": "1"}
+    if environment.region:
+        merged.setdefault("AWS_REGION", environment.region)
     path = [str(environment.paths.code), os.environ.get("PYTHONPATH", "")]
     merged["PYTHONPATH"] = os.pathsep.join(part for part in path if part)
     return {
@@ -105,7 +108,7 @@ def _run(command: Sequence[str], environment: Environment, variables: Mapping[st
         return
     if ended.stopped:
         logger.info("The script was stopped and ended with exit code %d", ended.exit_code)
-        raise SystemExit(ended.exit_code)
+        raise process.Stopped(ended.exit_code)
     raise _failure(ended, command)
 
 

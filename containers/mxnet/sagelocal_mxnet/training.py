@@ -22,4 +22,4 @@ def main(environment: Environment) -> None:
         script.run(environment, variables)
         return
     with parameter_server.running(environment) as addresses:
-        script.run(environment, variables | addresses)
+        script.run(environment, variables | addresses, launchers={parameter_server.SWITCH})
