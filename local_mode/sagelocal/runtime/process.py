@@ -5,7 +5,8 @@ console scripts as in the image. Each container gets a supervisor process (`supe
 outlives the plane. What is as in a container, and what is not:
 
 - /opt/ml is private where namespaces are allowed (root, or unprivileged user namespaces); else the
-  tree is at SAGEMAKER_BASE_DIR, its mounts are symbolic links, and read-only is not enforced.
+  tree is at SAGEMAKER_BASE_DIR, its mounts are symbolic links, read-only is not enforced, and the
+  host name is the machine's.
 - The environment holds the image's, the caller's, and of the plane's own only `PASSED_ON`.
 - HOME and the working directory are folders of its own. The rest of the file system, the process
   table and /tmp are the machine's.
