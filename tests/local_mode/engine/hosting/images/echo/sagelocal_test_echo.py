@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 BASE = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
 START, _, START_VALUE = os.environ.get("START", "").partition(":")
@@ -21,8 +22,9 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+    server: "Server"
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         if START == "mute":
             time.sleep(3600)
         sick = START == "sick" or (
@@ -32,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.log_health()
         self.answer(b"", 503 if sick else 200)
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         word, _, rest = body[:200].decode("latin-1").partition(" ")
         action = getattr(self, f"on_{word}", None)
@@ -41,23 +43,23 @@ class Handler(BaseHTTPRequestHandler):
         else:
             action(rest)
 
-    def on_sleep(self, seconds):
+    def on_sleep(self, seconds: str) -> None:
         time.sleep(float(seconds))
         self.answer(b"awake")
 
-    def on_die(self, _):
+    def on_die(self, _: str) -> None:
         print("about to die", flush=True)
         os._exit(3)
 
-    def on_status(self, rest):
+    def on_status(self, rest: str) -> None:
         code, _, words = rest.partition(" ")
         self.answer(words.encode(), int(code))
 
-    def on_file(self, name):
+    def on_file(self, name: str) -> None:
         with open(f"{BASE}/model/{name}", "rb") as file:
             self.answer(file.read())
 
-    def on_files(self, _):
+    def on_files(self, _: str) -> None:
         found = [
             os.path.join(folder, name)
             for folder, _, names in os.walk(f"{BASE}/model")
@@ -67,30 +69,29 @@ class Handler(BaseHTTPRequestHandler):
             json.dumps(sorted(os.path.relpath(path, f"{BASE}/model") for path in found)).encode()
         )
 
-    def on_environment(self, name):
+    def on_environment(self, name: str) -> None:
         self.answer(os.environ.get(name, "").encode())
 
-    def on_headers(self, _):
+    def on_headers(self, _: str) -> None:
         self.answer(json.dumps(dict(self.headers.items())).encode())
 
-    def on_garbage(self, _):
+    def on_garbage(self, _: str) -> None:
         self.wfile.write(b"this is not HTTP\r\n\r\n")
         self.close_connection = True
 
-    def answer(self, body, status=200):
+    def answer(self, body: bytes, status: int = 200) -> None:
         if tag := os.environ.get("MODEL_TAG"):
             body = tag.encode() + b":" + body
         self.send_response(status)
-        self.send_header(
-            "Content-Type", os.environ.get("ANSWER_TYPE") or self.headers.get("Content-Type", "")
-        )
+        asked = str(self.headers.get("Content-Type", ""))
+        self.send_header("Content-Type", os.environ.get("ANSWER_TYPE") or asked)
         self.send_header("Content-Length", str(len(body)))
         if attributes := self.headers.get("X-Amzn-SageMaker-Custom-Attributes"):
             self.send_header("X-Amzn-SageMaker-Custom-Attributes", attributes[::-1])
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         pass
 
 
@@ -98,13 +99,13 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
     healthy = False
 
-    def log_health(self):
+    def log_health(self) -> None:
         if not self.healthy:
             self.healthy = True
             print(f"healthy at {time.time()}", flush=True)
 
 
-def main():
+def main() -> None:
     print("starting with", *sys.argv[1:], flush=True)
     if START == "exit":
         print("the model is broken", flush=True)
