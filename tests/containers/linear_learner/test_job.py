@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import os
 import re
+import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,9 @@ import pytest
 from numpy.typing import NDArray
 from sagelocal_formats.record_protobuf import SparseRows, encode_rows, encode_sparse
 from sagelocal_linear_learner import artifact
+from sagelocal_linear_learner.data import read_dataset
 from sagelocal_linear_learner.hyperparameters import TABLE
+from sagelocal_train.config import Channel
 
 Array = NDArray[Any]
 CsvText = Callable[[Array, Array], str]
@@ -278,6 +282,42 @@ def test_one_row_and_constant_columns_are_no_problem(job: Any) -> None:
     assert ended.exit_code == 0, ended.log
     model = artifact.load(ended.model_dir)
     assert model.scores(np.array([[1.0, 2.0]]))[0] == pytest.approx(5, abs=0.2)
+
+
+def resources(base: Path, current: str) -> None:
+    path = base / "input" / "config" / "resourceconfig.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"current_host": current, "hosts": ["algo-1", "algo-2"]}))
+
+
+def test_of_several_hosts_the_first_one_saves(
+    job: Any, salaries: tuple[Array, Array], csv_text: CsvText, tmp_path: Path
+) -> None:
+    for host, expected in (("algo-1", ["model_algo-1"]), ("algo-2", [])):
+        each = type(job)(tmp_path / host).channel("train", {"a.csv": csv_text(*salaries)})
+        resources(each.base, host)
+        ended = each.run(**REGRESSOR)
+        assert ended.exit_code == 0, ended.log
+        assert [path.name for path in ended.model_dir.glob("*")] == expected
+
+
+def test_sharded_training_data_is_refused_on_several_hosts(job: Any) -> None:
+    job.channel("train", {"a.csv": "1,2\n"})
+    resources(job.base, "algo-1")
+    config = job.base / "input" / "config" / "inputdataconfig.json"
+    config.write_text(config.read_text().replace("FullyReplicated", "ShardedByS3Key"))
+    assert "Set InstanceCount to 1" in job.run(**REGRESSOR).failure
+
+
+def test_a_pipe_is_read_once_and_kept(tmp_path: Path) -> None:
+    channel = Channel("train", tmp_path / "train", "text/csv", input_mode="Pipe")
+    os.mkfifo(channel.pipe(0))
+    writer = threading.Thread(target=channel.pipe(0).write_bytes, args=(b"1,2\n3,4\n",))
+    writer.start()
+    dataset = read_dataset(channel)
+    writer.join()
+    assert dataset.labels.tolist() == [1, 3]
+    assert dataset.rows.part(0, 2).tolist() == [[2], [4]]
 
 
 def test_the_readme_shows_the_hyperparameter_table(family: Path) -> None:
