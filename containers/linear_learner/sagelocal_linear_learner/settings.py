@@ -31,7 +31,7 @@ class Settings:
     optimizer: OptimizerName = "adam"
     accuracy_top_k: int = 3
     balance_multiclass_weights: bool = False
-    beta_1: float = 0.9
+    beta_1: float = 0.7
     beta_2: float = 0.999
     bias_lr_mult: float = 1.0
     bias_wd_mult: float = 0.0
