@@ -143,6 +143,11 @@ class PlaneWorker(ThreadWorker):
         super().finish_request(conn, fs)
         self._close_idle_if_ending()
 
+    def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """Its next request; or nothing, if an earlier event of this very round has closed it."""
+        if client.fileno() != -1:
+            super().on_client_socket_readable(conn, client)
+
     def handle_error(
         self, req: Request | None, client: socket.socket, addr: Any, exc: BaseException
     ) -> None:
