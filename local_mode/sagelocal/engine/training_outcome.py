@@ -1,0 +1,88 @@
+"""What a job's containers leave behind when they have ended: a verdict, its reason, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from sagelocal.domain.failure_reasons import ContainerEnd, container_failed
+from sagelocal.domain.metrics import MetricData, final_metrics
+from sagelocal.domain.training import (
+    LOG_GROUP,
+    SecondaryStatus,
+    StopCause,
+    TrainingJob,
+    Verdict,
+)
+from sagelocal.domain.training_spec import TrainingSpec
+from sagelocal.engine.training_tools import TrainingTools
+from sagelocal.runtime.interface import Exit
+
+# How much of a container's words can matter for a FailureReason of 1,024 characters.
+FAILURE_BYTES = 16 * 1024
+LAST_LOG_LINES = 60
+
+
+def failure_reason(
+    tools: TrainingTools, job: TrainingJob, spec: TrainingSpec, exits: Mapping[str, Exit]
+) -> str | None:
+    """Why the job failed: in the words of the first host that did; None if all went well."""
+    return next(
+        (_reason(tools, job, spec, host, end) for host, end in exits.items() if end.code != 0),
+        None,
+    )
+
+
+def verdict_of(job: TrainingJob, reason: str | None) -> Verdict:
+    """How a job ends whose containers have ended: a stop that was asked for counts first."""
+    if job.stop_cause:
+        return Verdict(stopped_as(job))
+    if reason:
+        return Verdict(SecondaryStatus.FAILED, reason)
+    return Verdict(SecondaryStatus.COMPLETED)
+
+
+def stopped_as(job: TrainingJob) -> SecondaryStatus:
+    """The last secondary status of a job that was stopped."""
+    if job.stop_cause is StopCause.MAX_RUNTIME:
+        return SecondaryStatus.MAX_RUNTIME_EXCEEDED
+    return SecondaryStatus.STOPPED
+
+
+def metrics_of(
+    tools: TrainingTools, job: TrainingJob, spec: TrainingSpec
+) -> tuple[MetricData, ...]:
+    """The last value of each metric that the job's hosts printed."""
+    return final_metrics(spec.metrics, _printed(tools, job))
+
+
+def _printed(tools: TrainingTools, job: TrainingJob) -> Iterator[tuple[float, str]]:
+    for run in job.hosts:
+        for event in tools.logs.lines(LOG_GROUP, run.log_stream):
+            yield event.timestamp / 1000, event.text
+
+
+def _reason(
+    tools: TrainingTools, job: TrainingJob, spec: TrainingSpec, host: str, end: Exit
+) -> str:
+    run = next(run for run in job.hosts if run.host == host)
+    machine = next(h for h in spec.hosts if h.name == host)
+    last = tools.logs.backwards(LOG_GROUP, run.log_stream, limit=LAST_LOG_LINES)
+    return container_failed(
+        ContainerEnd(
+            host=host,
+            exit_code=end.code,
+            out_of_memory=end.out_of_memory,
+            failure=_failure_text(tools, job, host),
+            last_lines=[event.text for event in last.events],
+            memory_bytes=tools.memory_bytes(machine),
+        )
+    )
+
+
+def _failure_text(tools: TrainingTools, job: TrainingJob, host: str) -> str:
+    try:
+        with tools.opt_ml(job, host).failure.open("rb") as file:
+            return file.read(FAILURE_BYTES).decode("utf-8", "replace")
+    except OSError:
+        # Not written, or not ours to read: the log has to say it.
+        return ""
