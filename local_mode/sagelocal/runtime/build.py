@@ -52,7 +52,7 @@ def _build(images: ImageCatalog, family: ImageFamily) -> None:
     base = _python_image(images) if family.base == PYTHON else images.chain(family)[-2].tag
     labels = [f"--label={key}={value}" for key, value in family.labels.items()]
     command = [
-        *("docker", "build", "--file", str(family.dockerfile), "--tag", family.tag),
+        *("docker", "build", "--force-rm", "--file", str(family.dockerfile), "--tag", family.tag),
         *("--build-arg", f"BASE_IMAGE={base}", *labels, str(images.root)),
     ]
     if subprocess.run(command).returncode:

@@ -406,6 +406,14 @@ def _engine_errors() -> Iterator[None]:
         raise RuntimeFault(f"The Docker engine refused: {_explanation(error)}") from error
     except (DockerException, requests.RequestException) as error:
         raise RuntimeUnavailable(
-            f"No Docker engine answers at {engine_host()} ({error}). Start it, set DOCKER_HOST, or "
+            f"No Docker engine answers at {engine_host()} ({_cause(error)}). Start it, set DOCKER_HOST, or "
             "run without Docker: `sagelocal up --runtime process`."
         ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """What the system said, below the layers of clients that each tell it again."""
+    root = error
+    while root.__context__ is not None:
+        root = root.__context__
+    return (root.strerror if isinstance(root, OSError) else None) or str(error)

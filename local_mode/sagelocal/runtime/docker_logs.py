@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import http.client
+import io
 import logging
 import os
 import struct
@@ -33,6 +35,10 @@ from sagelocal.runtime.supervisor.loglines import MAX_LINE_BYTES, format_lines
 _log = logging.getLogger(__name__)
 _HEADER = struct.Struct(">BxxxL")
 _ENDED = ("exited", "dead")
+_STREAM_FAULTS = (
+    *(APIError, requests.RequestException, HTTPError),
+    *(http.client.HTTPException, ConnectionError),
+)
 _SETTLE_SECONDS = 2.0
 _RETRY_SECONDS = 0.5
 
@@ -116,19 +122,32 @@ class LogFollower:
         self._closing.set()
 
     def _run(self) -> None:
+        """The thread. Whatever befalls the log, whoever waits learns of the container's end."""
+        step = self._write_whole_log
         while not self._closing.is_set():
             try:
-                self._follow()
-                if self._settled():
-                    break
-            except NotFound:
-                break
-            except (APIError, requests.RequestException, HTTPError, OSError) as error:
-                if self._closing.is_set():
+                if step():
+                    self._ended.set()
                     return
-                _log.warning("%s: its log is read again: %s", self._container[:12], error)
+            except NotFound:
+                self._ended.set()
+                return
+            except _STREAM_FAULTS as error:
+                if not self._closing.is_set():
+                    _log.warning("%s: its log is read again: %s", self._container[:12], error)
+            except Exception:
+                _log.exception("%s: its log is incomplete", self._container[:12])
+                step = self._settled
             self._closing.wait(_RETRY_SECONDS)
-        self._ended.set()
+
+    def _write_whole_log(self) -> bool:
+        """Whether the container has ended and all that the engine kept is in the file."""
+        self._write_log(follow=True)
+        if not self._settled():
+            return False
+        # The engine may end the stream a line early (seen with 20.10), but keeps all.
+        self._write_log(follow=False)
+        return True
 
     def _settled(self) -> bool:
         """Whether the container has ended; its stream ends a moment before its state says so."""
@@ -139,15 +158,15 @@ class LogFollower:
             time.sleep(0.005)
         return False
 
-    def _follow(self) -> None:
-        """Read the stream from where the file ends to the container's end."""
+    def _write_log(self, follow: bool) -> None:
+        """Write what is not in the file yet: to the container's end, or what there is by now."""
         frames, size = self._position.read()
         with self._log_path.open("ab") as log, self._position.writer() as position:
             if log.tell() < size:
                 frames, size = 0, 0
             log.truncate(size)
             lines = _LineBuilder()
-            for number, (stream, payload) in enumerate(self._frames(), start=1):
+            for number, (stream, payload) in enumerate(self._frames(follow), start=1):
                 if number <= frames:
                     continue
                 written = lines.add(stream, payload)
@@ -160,16 +179,19 @@ class LogFollower:
             rest = lines.rest()
             log.write(rest)
 
-    def _frames(self) -> Iterator[tuple[int, bytes]]:
+    def _frames(self, follow: bool) -> Iterator[tuple[int, bytes]]:
         url = f"{self._api.base_url}/v{self._api.api_version}/containers/{self._container}/logs"
-        wanted = {"follow": 1, "stdout": 1, "stderr": 1, "timestamps": 1}
+        wanted = {"follow": int(follow), "stdout": 1, "stderr": 1, "timestamps": 1}
         with self._api.get(url, params=wanted, stream=True) as response:
             if response.status_code == requests.codes.not_found:
                 raise NotFound("no such container", response)
             response.raise_for_status()
-            while len(header := response.raw.read(_HEADER.size)) == _HEADER.size:
+            # A buffer would wait until it is full, which a stream that is followed seldom does.
+            response.raw.auto_close = False
+            source = response.raw if follow else io.BufferedReader(response.raw, 1 << 18)
+            while len(header := source.read(_HEADER.size)) == _HEADER.size:
                 stream, length = _HEADER.unpack(header)
-                yield stream, response.raw.read(length)
+                yield stream, source.read(length)
 
 
 class _LineBuilder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import json
 import os
 import subprocess
@@ -224,6 +225,13 @@ class TestRuntime:
         spec.log_path.write_text("1\tfirst\n")
         place.runtime.wait(place.start_spec(spec), 60)
         assert place.lines(spec) == ["first", "second"]
+
+    def test_a_log_that_cannot_be_written_holds_nothing_up(self, place: Any) -> None:
+        code = "for i in range(5000): print('x' * 100)"
+        spec = dataclasses.replace(place.spec("python", "-c", code), log_path=Path("/dev/full"))
+        ended = place.runtime.wait(place.start_spec(spec), 60)
+        assert ended is not None
+        assert ended.code == 0
 
     @pytest.mark.parametrize("code", [0, 1, 3, 255])
     def test_the_exit_code_is_the_main_processs(self, place: Any, code: int) -> None:
