@@ -1,11 +1,12 @@
 """Every setting of the control plane: read once at the edge, frozen, passed down.
 
-Each field says what it does in `help`; `sagelocal up --help` and the README are made from it.
+Each field says what it does in `help`; `sagelocal up --help` and the README's table tell it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,10 @@ RuntimeName = Literal["auto", "docker", "process"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What `sagelocal up` was told. All times are in seconds, all sizes in bytes."""
+    """What `sagelocal up` was told. All times are in seconds, all sizes in bytes.
+
+    Raises ValueError, naming the setting and its value, for what cannot be.
+    """
 
     data_dir: Path = field(metadata={"help": "folder that holds everything the plane remembers"})
     host: str = field(default="127.0.0.1", metadata={"help": "address to listen on"})
@@ -53,3 +57,20 @@ class Settings:
         default=None,
         metadata={"help": "upper bound of a container's memory; the machine's own if unset"},
     )
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9]{12}", self.account):
+            raise ValueError(f"account is {self.account!r}; it must be 12 digits")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port is {self.port}; it must be at least 0 and at most 65535")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name.endswith(("_timeout_seconds", "_bytes")) and value is not None:
+                _refuse(each.name, value, "greater than 0", accepted=value > 0)
+            elif each.name.endswith("_grace_seconds"):
+                _refuse(each.name, value, "at least 0", accepted=value >= 0)
+
+
+def _refuse(name: str, value: float, bound: str, *, accepted: bool) -> None:
+    if not accepted:
+        raise ValueError(f"{name} is {value:g}; it must be {bound}")

@@ -34,7 +34,7 @@ def env(data_dir: Path) -> None:
 @data_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_(data_dir: Path, command: tuple[str, ...]) -> None:
-    """Run COMMAND under those variables, in place of this process.
+    """Run COMMAND with the variables that `env` prints.
 
     \b
     sagelocal exec -- python notebook.py

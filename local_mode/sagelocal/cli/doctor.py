@@ -41,7 +41,10 @@ class Finding:
 @click.command()
 @data_option
 def doctor(data_dir: Path) -> None:
-    """Look at this machine and say what works, what does not, and the next step."""
+    """Say what works on this machine.
+
+    And for what does not, the next step. Exit status 1 if sagelocal cannot work here.
+    """
     findings = [check(data_dir) for check in CHECKS]
     for finding in findings:
         click.echo(f"{MARKS[finding.state]}  {finding.subject}: {finding.seen}")

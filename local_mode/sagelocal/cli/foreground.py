@@ -8,16 +8,15 @@ from typing import Any
 import click
 
 from sagelocal.cli import plane_process
-from sagelocal.cli.options import settings_options
+from sagelocal.cli.options import settings_of, settings_options
 from sagelocal.gateway.server import serve
-from sagelocal.settings import Settings
 
 
 @click.command()
 @settings_options
 def main(**values: Any) -> None:
     """Run the control plane until SIGTERM or SIGINT."""
-    settings = Settings(**values)
+    settings = settings_of(values)
     serve(settings, on_listening=partial(plane_process.remember, settings.data_dir))
 
 

@@ -22,7 +22,10 @@ containers_option = click.option(
 @click.command()
 @containers_option
 def images(containers_dir: Path | None) -> None:
-    """List the image families, the names they answer to, and which are built in Docker."""
+    """List the image families.
+
+    Each with the ECR repository names it answers to, and whether Docker has it built.
+    """
     catalog = _catalog(containers_dir)
     for family in catalog.families:
         click.echo(f"{family.family:<18} {family.tag:<32} {_docker_state(family.tag)}")
@@ -59,5 +62,6 @@ def _docker_state(tag: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "Docker does not answer"
     if done.returncode != 0:
-        return "not built in Docker"
+        answered = "no such" in done.stderr.lower()
+        return "not built in Docker" if answered else "Docker does not answer"
     return f"built, {int(done.stdout) / 1e6:.0f} MB"

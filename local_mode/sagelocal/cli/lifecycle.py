@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from sagelocal.cli import plane_process
-from sagelocal.cli.options import data_option, settings_arguments, settings_options
-from sagelocal.settings import Settings
+from sagelocal.cli.options import data_option, settings_arguments, settings_of, settings_options
 
 
 @click.command()
@@ -20,9 +20,10 @@ from sagelocal.settings import Settings
 @click.option("--foreground", is_flag=True, help="stay in this terminal until interrupted")
 def up(foreground: bool, **values: Any) -> None:
     """Start the control plane; return when it answers."""
-    settings = Settings(**values)
+    settings = settings_of(values)
     running = plane_process.find(settings.data_dir)
     if running is not None:
+        _refuse_other_settings(running)
         click.echo(f"already up at {running.url} (process {running.pid})")
         return
     arguments = settings_arguments(settings)
@@ -33,6 +34,19 @@ def up(foreground: bool, **values: Any) -> None:
     except plane_process.PlaneError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"up at {running.url} (process {running.pid}, runtime {running.health['runtime']})")
+
+
+def _refuse_other_settings(running: plane_process.RunningPlane) -> None:
+    """A plane that is up stays as it is: what was asked for in other words must not seem done."""
+    context = click.get_current_context()
+    for name in ("host", "port", "runtime"):
+        asked, is_now = context.params[name], running.health[name]
+        by_default = context.get_parameter_source(name) is ParameterSource.DEFAULT
+        if not by_default and asked not in (is_now, "auto", 0):
+            raise click.ClickException(
+                f"already up at {running.url} with --{name} {is_now}, not {asked}; "
+                "`sagelocal down` first"
+            )
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +33,14 @@ def settings_options(command: F) -> F:
         if field.name != "data_dir":
             command = _option(field, hints[field.name])(command)
     return data_option(command)
+
+
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """The settings that a command's flags say. Raises UsageError for what cannot be."""
+    try:
+        return Settings(**values)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
 
 
 def settings_arguments(settings: Settings) -> list[str]:

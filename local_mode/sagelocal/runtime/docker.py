@@ -406,8 +406,8 @@ def _engine_errors() -> Iterator[None]:
         raise RuntimeFault(f"The Docker engine refused: {_explanation(error)}") from error
     except (DockerException, requests.RequestException) as error:
         raise RuntimeUnavailable(
-            f"No Docker engine answers at {engine_host()} ({_cause(error)}). Start it, set DOCKER_HOST, or "
-            "run without Docker: `sagelocal up --runtime process`."
+            f"No Docker engine answers at {engine_host()} ({_cause(error)}). Start it, set "
+            "DOCKER_HOST, or run without Docker: `sagelocal up --runtime process`."
         ) from error
 
 

@@ -69,6 +69,32 @@ def test_up_twice_says_that_it_is_up(shell: Shell) -> None:
     assert shell.run("up").stdout.startswith("already up at ")
 
 
+def test_up_with_another_port_does_not_seem_done(shell: Shell) -> None:
+    shell.run("up")
+    done = shell.run("up", "--port", str(free_port()), check=False)
+
+    assert done.returncode == 1
+    assert f"with --port {shell.port}, not " in done.stderr
+    assert "`sagelocal down` first" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "words"),
+    [
+        ("--account", "12", "account is '12'; it must be 12 digits."),
+        ("--port", "99999", "port is 99999; it must be at least 0 and at most 65535."),
+        ("--ping-timeout-seconds", "0", "ping_timeout_seconds is 0; it must be greater than 0."),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(
+    shell: Shell, flag: str, value: str, words: str
+) -> None:
+    done = shell.run("up", flag, value, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"Error: {words}"
+
+
 def test_down_without_a_plane_says_so(shell: Shell) -> None:
     assert shell.run("down").stdout.startswith("no control plane answers for ")
 
@@ -146,7 +172,7 @@ def test_a_docker_that_does_not_answer_is_one_line_with_the_next_step(shell: She
 
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "Docker" in done.stderr
+    assert "nowhere/docker.sock (No such file or directory). Start it" in done.stderr
 
 
 def test_doctor_names_what_it_looked_at(shell: Shell) -> None:
