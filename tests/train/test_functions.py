@@ -65,11 +65,11 @@ def test_wrong_hyperparameters_are_said_all_at_once(image: Callable[..., Any]) -
     assert ended.exit_code == 2
     assert ended.failure.splitlines() == [
         "ClientError: 4 hyperparameters are not valid.",
-        "Additional properties are not allowed ('epoch' was unexpected): did you mean 'epochs'?",
         "'0' is not valid under any of the given schemas: "
         "'epochs' must be an integer of at least 1",
         "'x' is not valid under any of the given schemas: 'l1' must be a number of at least 0",
         "'kind' is a required property: set it to 'a' or 'b'",
+        "Additional properties are not allowed ('epoch' was unexpected): did you mean 'epochs'?",
     ]
 
 

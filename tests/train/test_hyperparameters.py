@@ -142,12 +142,12 @@ def test_a_wrong_value_is_refused_in_json_schemas_words(name: str, text: str, wo
 def test_all_violations_come_at_once() -> None:
     assert _violations(mini_batch_siz="4", feature_dim="abc", use_bias="maybe") == [
         "4 hyperparameters are not valid.",
-        "Additional properties are not allowed ('mini_batch_siz' was unexpected): "
-        "did you mean 'mini_batch_size'?",
         "'predictor_type' is a required property: "
         "set it to 'regressor', 'binary_classifier' or 'multiclass_classifier'",
         f"'abc' {NO_SCHEMA}: 'feature_dim' must be 'auto' or an integer of at least 1",
         "'maybe' is not one of ['true', 'false']: 'use_bias' must be 'true' or 'false'",
+        "Additional properties are not allowed ('mini_batch_siz' was unexpected): "
+        "did you mean 'mini_batch_size'?",
     ]
 
 

@@ -185,9 +185,7 @@ class Hyperparameters:
 
         Raises UserError that says all violations at once, one a line.
         """
-        violations = self._unexpected(raw)
-        given, doubled = self._by_name(raw)
-        violations += doubled
+        given, violations = self._by_name(raw)
         values: dict[str, Value] = {}
         for name, declared in self.declarations.items():
             try:
@@ -195,6 +193,8 @@ class Hyperparameters:
             except InvalidValue as error:
                 violations.append(str(error))
         violations += self._cross_violations(Values(values, given))
+        # Last, because it may list all there are, and only 1,024 characters are shown.
+        violations += self._unexpected(raw)
         if violations:
             raise UserError(_all_at_once(violations))
         return Values(values, given)
