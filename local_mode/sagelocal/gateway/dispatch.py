@@ -41,10 +41,12 @@ class Exchange:
 
     def log(self, status: int) -> None:
         """The one line of this call."""
+        asked = "" if self.operation != "?" else f" {self.request.method} {self.request.path}"
         log.info(
-            "%s.%s => %d%s %.0f ms %s",
+            "%s.%s%s => %d%s %.0f ms %s",
             self.service,
             self.operation,
+            asked,
             status,
             f" {self.fault.code}" if self.fault else "",
             (time.monotonic() - self.started) * 1000,

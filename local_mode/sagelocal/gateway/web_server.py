@@ -37,9 +37,7 @@ def run(
 
     Ends the process with status 1 and one line on stderr if it cannot start.
     """
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    _log_to_stderr()
     try:
         lock = ProcessLock(settings.data_dir)
         listener = listen(settings.host, settings.port)
@@ -61,6 +59,19 @@ def run(
         lock.release()
         if ended.code:
             sys.exit(1)
+
+
+class _OneLine(logging.Formatter):
+    """One line per record, whatever a container or a client said; tracebacks stay as they are."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return " | ".join(super().formatMessage(record).splitlines()).rstrip()
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def listen(host: str, port: int) -> socket.socket:

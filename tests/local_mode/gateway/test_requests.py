@@ -52,6 +52,11 @@ def test_a_refused_call_is_logged_with_its_code(server: Any) -> None:
     assert "sagemaker.DescribeEndpoint => 400 ValidationException " in server.log()
 
 
+def test_a_call_that_is_no_operation_is_logged_with_its_path(server: Any) -> None:
+    server.ask("POST /bucket-1 HTTP/1.1\nHost: localhost\nContent-Length: 0\nConnection: close\n\n")
+    assert " s3.? POST /bucket-1 => 405 MethodNotAllowed " in server.log()
+
+
 def test_a_bug_is_a_500_whose_reason_is_in_the_log_only(server: Any) -> None:
     seen = error(server.client("sagemaker").list_endpoints)
     assert (seen["status"], seen["Code"]) == (500, "InternalFailure")
