@@ -133,8 +133,9 @@ def _sources(project: Path) -> list[Path]:
         folders[:] = sorted(
             name for name in folders if name not in _NOT_SOURCES and not name.endswith(".egg-info")
         )
-        if Path(folder) != project:
-            found += [Path(folder) / name for name in sorted(names) if not name.endswith(".pyc")]
+        if Path(folder) == project:  # beside its modules: README, Dockerfile, locks
+            names = [name for name in names if name.endswith((".py", ".cfg"))]
+        found += [Path(folder) / name for name in sorted(names) if not name.endswith(".pyc")]
     return found
 
 

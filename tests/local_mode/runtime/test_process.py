@@ -181,6 +181,16 @@ def test_changed_sources_make_another_environment(tmp_path: Path) -> None:
     assert outputs == ["probe\n", "changed\n"]
 
 
+def test_a_module_beside_the_project_file_counts_and_a_readme_does_not(tmp_path: Path) -> None:
+    catalog, family = _catalog_of_my_own(tmp_path)
+    environments = Environments(tmp_path / "environments", catalog)
+    before = environments.ready(family)
+    (family.folder / "README.md").write_text("words")
+    assert environments.ready(family) == before
+    (family.folder / "helpers.py").write_text("words = 1")
+    assert environments.ready(family) != before
+
+
 def test_an_old_environment_goes_unless_it_is_in_use(tmp_path: Path) -> None:
     catalog, family = _catalog_of_my_own(tmp_path)
     environments = Environments(tmp_path / "environments", catalog)
