@@ -1,13 +1,15 @@
 """Runs at the start of every Python below `sagelocal exec`: what AWS_ENDPOINT_URL cannot do.
 
 Python imports a module of this name by itself when it finds one on its path. This one changes no
-file and imports no client; it waits for a client to be imported and then changes three things:
+file and imports no client; it waits for a client to be imported and then changes four things:
 
 - botocore: a client that asks for a built-in AWS address (`https://sts.us-east-1.amazonaws.com`, as
   the SageMaker SDK does for STS) is sent where AWS_ENDPOINT_URL says.
 - botocore's waiters and the SDK's waiting loops look every SAGELOCAL_POLL_SECONDS (0.25) instead
   of every 5 to 120 seconds; how long they wait in all stays as it was. `0` leaves them alone.
 - the SDK's telemetry, which calls an address on the internet, is not sent.
+- botocore does not log for every client that AWS_ENDPOINT_URL is set: where a notebook shows INFO,
+  it would stand in the middle of a job's log.
 
 It needs nothing but the standard library, as it runs in the user's own environment, and of that
 only what starts fast: `importlib.abc` and `importlib.util` would import `typing`.
@@ -138,7 +140,13 @@ def send_no_telemetry(module: Any) -> None:
         module._send_telemetry_request = lambda *args, **kwargs: None
 
 
+def say_nothing_of_the_address(module: Any) -> None:
+    """botocore.configprovider: without its "Found endpoint for s3 via: environment_global"."""
+    module.logger.addFilter(lambda record: "Found endpoint for" not in str(record.msg))
+
+
 CHANGES: dict[str, Callable[[Any], None]] = {
+    "botocore.configprovider": say_nothing_of_the_address,
     "botocore.session": send_to_endpoint_variable,
     "botocore.waiter": look_more_often,
     "sagemaker.session": sleep_less_and_look_as_often,

@@ -143,6 +143,21 @@ print(telemetry_logging._send_telemetry_request(1, [2], None))
     assert run(clients_python, code) == "None"
 
 
+def test_botocore_does_not_tell_the_address_for_every_client(clients_python: Path) -> None:
+    code = """
+import io, logging
+said = io.StringIO()
+logging.basicConfig(level=logging.INFO, stream=said)
+import boto3
+boto3.client("s3")
+logging.getLogger("botocore.configprovider").info("something else")
+print(said.getvalue().strip())
+"""
+    told = run(clients_python, code, AWS_ENDPOINT_URL=PLANE)
+
+    assert told == "INFO:botocore.configprovider:something else"
+
+
 def test_a_sitecustomize_of_the_users_own_still_runs(clients_python: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import os; os.environ['MINE'] = 'ran'")
 
