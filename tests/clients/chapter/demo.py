@@ -45,6 +45,13 @@ class Chapter:
         show(["sagelocal", *arguments])
         subprocess.run([SAGELOCAL, *self._placed(arguments)], check=True)
 
+    def end_of_log(self, job: str, lines: int = 4) -> None:
+        """The last lines that `sagelocal logs` prints; the notebook has shown all of them."""
+        show(["sagelocal", "logs", job, "|", "tail", "-n", str(lines)])
+        command = [str(SAGELOCAL), *self._placed(("logs", job))]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        print("\n".join(done.stdout.splitlines()[-lines:]), flush=True)
+
     def client(self, *command: str | Path) -> None:
         """Run a client's command under `sagelocal exec`."""
         words = [str(word) for word in command]
@@ -90,7 +97,7 @@ def run(chapter: Chapter) -> dict[str, Any]:
         chapter.client(chapter.clients, HERE / "notebook.py", chapter.output)
         results: dict[str, Any] = json.loads((chapter.output / "results.json").read_text())
         step("the job's log once more, from the command line")
-        chapter.sagelocal("logs", results["job"])
+        chapter.end_of_log(results["job"])
         step("the artifact in the hands of mxnet 1.9.1")
         answer = subprocess.run(
             [chapter.mxnet, HERE / "artifact.py", chapter.output / "model", "42", "81"],
