@@ -17,6 +17,9 @@ from sagelocal.domain.names import S3Uri
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 HOMOGENEOUS_CLUSTER = "homogeneousCluster"
 
+# Every instance is a container of this one machine.
+MOST_INSTANCES = 100
+
 DEFAULT_CHECKPOINT_PATH = "/opt/ml/checkpoints"
 
 InputMode = Literal["File", "FastFile", "Pipe"]
@@ -96,7 +99,7 @@ class TrainingSpec:
             channels=_channels(request, algorithm["TrainingInputMode"]),
             output=_s3_uri(output["S3OutputPath"]),
             output_compressed=output.get("CompressionType", "GZIP") == "GZIP",
-            groups=_groups(request.get("ResourceConfig", {})),
+            groups=_not_too_many(_groups(request.get("ResourceConfig", {}))),
             max_runtime_seconds=_max_runtime(request),
             network_isolation=bool(request.get("EnableNetworkIsolation", False)),
             metrics=_metrics(algorithm.get("MetricDefinitions", ())),
@@ -190,6 +193,16 @@ def _groups(resources: Mapping[str, Any]) -> tuple[InstanceGroup, ...]:
     return (InstanceGroup(HOMOGENEOUS_CLUSTER, resources["InstanceType"], count),)
 
 
+def _not_too_many(groups: tuple[InstanceGroup, ...]) -> tuple[InstanceGroup, ...]:
+    count = sum(group.count for group in groups)
+    if count > MOST_INSTANCES:
+        raise ValueError(
+            f"Invalid ResourceConfig: {count} instances; sagelocal runs at most {MOST_INSTANCES} "
+            "for a training job"
+        )
+    return groups
+
+
 def _at_least_one(count: int) -> int:
     if count < 1:
         raise ValueError(
@@ -223,7 +236,7 @@ def _metrics(definitions: Sequence[Mapping[str, str]]) -> tuple[MetricDefinition
         name, regex = definition["Name"], definition["Regex"]
         try:
             metrics.append(MetricDefinition(name, regex))
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"Invalid Regex {regex!r} of metric {name!r} in MetricDefinitions: {error}"
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("sagelocal.gateway")
 
 DEFAULT_REGION = "us-east-1"
+
+# What may be the label of a host name, as botocore has it of a region. It becomes part of ARNs and
+# of paths on disk, where `..` would lead elsewhere.
+_REGION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass
@@ -102,13 +107,22 @@ class Dispatcher:
         return Call(
             service=identity.service,
             operation=operation.name,
-            scope=Scope(self._plane.settings.account, region),
+            scope=Scope(self._plane.settings.account, _checked(region)),
             request_id=exchange.request_id,
             base_url=exchange.base_url,
             access_key=identity.access_key,
             headers=exchange.request.headers,
             query=exchange.request.query,
         )
+
+
+def _checked(region: str) -> str:
+    if _REGION.fullmatch(region):
+        return region
+    raise Fault(
+        "InvalidSignatureException",
+        f"Credential should be scoped to a valid Region, not {region!r}.",
+    )
 
 
 def _not_here(subject: str, service: models.Service | None) -> Fault:

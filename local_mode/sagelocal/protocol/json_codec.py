@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,9 @@ _EXPECTED = {
     "blob": "a Blob",
 }
 
+# JSON's numbers have no end; those of the shapes have (Smithy specification, "Simple types").
+_BEYOND = {"integer": 2**31, "long": 2**63}
+
 
 def decode(shape: Shape, value: Any) -> Any:
     """A JSON value as parameters. Raises WrongType."""
@@ -46,7 +50,7 @@ def decode(shape: Shape, value: Any) -> Any:
     if isinstance(shape, MapShape):
         if not isinstance(value, dict):
             raise WrongType(f"{_found(value)} found where a map was expected.")
-        return {k: decode(shape.value, v) for k, v in value.items() if v is not None}
+        return {_text(k): decode(shape.value, v) for k, v in value.items() if v is not None}
     return _decode_scalar(shape.type_name, value)
 
 
@@ -64,12 +68,12 @@ def _decode_structure(shape: StructureShape, value: Any) -> dict[str, Any]:
 def _decode_scalar(type_name: str, value: Any) -> Any:
     match type_name:
         case "string" | "character" if isinstance(value, str):
-            return value
+            return _text(value)
         case "boolean" if isinstance(value, bool):
             return value
-        case "integer" | "long" if _is_number(value) and float(value).is_integer():
+        case "integer" | "long" if _is_whole(value) and abs(value) < _BEYOND[type_name]:
             return int(value)
-        case "float" | "double" if _is_number(value):
+        case "float" | "double" if _is_number(value) and abs(value) <= sys.float_info.max:
             return float(value)
         case "float" | "double" if value in ("NaN", "Infinity", "-Infinity"):
             return float(value)
@@ -78,6 +82,15 @@ def _decode_scalar(type_name: str, value: Any) -> Any:
         case "timestamp" if isinstance(value, int | float | str):
             return _decode_timestamp(value)
     raise WrongType(f"{_found(value)} can not be converted to {_EXPECTED[type_name]}")
+
+
+def _text(value: str) -> str:
+    """JSON can say half of a surrogate pair (`\\ud800`), which no file, header or row can hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise WrongType("a String has half of a surrogate pair, which is no character") from error
+    return value
 
 
 def _decode_blob(value: str) -> bytes:
@@ -92,6 +105,10 @@ def _decode_timestamp(value: float | str) -> Any:
         return parse_timestamp(value)
     except ValueError as error:
         raise WrongType(str(error)) from error
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and (isinstance(value, int) or value.is_integer())
 
 
 def _is_number(value: Any) -> bool:

@@ -20,6 +20,8 @@ _SORT_COLUMNS: dict[str, SortColumn] = {
     "LastModifiedTime": "modified_at",
 }
 _PREFIX = b"sagelocal:"
+# What SQLite can take as an offset.
+_LAST_POSITION = 2**63 - 1
 
 Item = TypeVar("Item")
 
@@ -35,8 +37,8 @@ def position_of(token: str | None) -> int:
         return 0
     try:
         prefix, _, number = base64.urlsafe_b64decode(token).partition(b":")
-        if prefix + b":" == _PREFIX:
-            return int(number)
+        if prefix + b":" == _PREFIX and 0 <= (position := int(number)) <= _LAST_POSITION:
+            return position
     except (binascii.Error, ValueError):
         pass
     raise validation(f"Invalid NextToken {token!r}; give one back as an earlier answer gave it")

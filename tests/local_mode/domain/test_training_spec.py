@@ -97,6 +97,20 @@ def test_a_job_may_run_for_a_day_unless_told() -> None:
             },
             r"Invalid Regex 'loss=\(' of metric 'loss'",
         ),
+        (
+            {
+                "AlgorithmSpecification": {
+                    "TrainingImage": "image",
+                    "TrainingInputMode": "File",
+                    "MetricDefinitions": [{"Name": "loss", "Regex": "a{99999999999}"}],
+                }
+            },
+            r"Invalid Regex 'a\{9+\}' of metric 'loss'.*too large",
+        ),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1_000_000_000}},
+            "1000000000 instances; sagelocal runs at most 100",
+        ),
     ],
 )
 def test_refuses_what_cannot_be_run(changes: dict[str, Any], message: str) -> None:

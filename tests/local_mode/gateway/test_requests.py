@@ -230,6 +230,27 @@ def test_a_path_that_is_no_text_is_refused(server: Any) -> None:
     assert b"<Code>InvalidURI</Code>" in answer
 
 
+@pytest.mark.parametrize(
+    "signature",
+    [
+        *(
+            f"AWS4-HMAC-SHA256 Credential=k/20260101/{region}/sagemaker/aws4_request"
+            for region in ("..", ".", "us-east-1;x", "-x", "x" * 64)
+        ),
+        "AWS4-ECDSA-P256-SHA256 Credential=k/20260101/sagemaker/aws4_request\n"
+        "X-Amz-Region-Set: ../../elsewhere",
+    ],
+)
+def test_a_region_that_could_be_part_of_a_path_is_refused(server: Any, signature: str) -> None:
+    answer = server.ask(
+        "POST / HTTP/1.1\nHost: 127.0.0.1\nConnection: close\nContent-Length: 20\n"
+        f"X-Amz-Target: SageMaker.DescribeEndpoint\nAuthorization: {signature}\n\n"
+        '{"EndpointName":"e"}'
+    )
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"InvalidSignatureException" in answer
+
+
 def test_a_header_cannot_be_split(server: Any) -> None:
     """The content type of an answer is what the model sent, whatever that is."""
     runtime = server.client("sagemaker-runtime")

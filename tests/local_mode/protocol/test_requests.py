@@ -190,6 +190,22 @@ def json_fault(body: bytes, target: str = "SageMaker.CreateTrainingJob") -> Faul
         (b'{"ResourceConfig": []}', "Start of list found where a structure was expected."),
         (b'{"Tags": {}}', "Start of structure or map found where a list was expected."),
         (b"[]", "Start of list found where a structure was expected."),
+        (
+            b'{"ResourceConfig": {"InstanceCount": 2147483648}}',
+            "NUMBER_VALUE can not be converted to an Integer",
+        ),
+        (
+            b'{"ResourceConfig": {"InstanceCount": 1' + b"0" * 400 + b"}}",
+            "NUMBER_VALUE can not be converted to an Integer",
+        ),
+        (
+            b'{"TrainingJobName": "\\ud800"}',
+            "a String has half of a surrogate pair, which is no character",
+        ),
+        (
+            b'{"HyperParameters": {"\\udfff": "1"}}',
+            "a String has half of a surrogate pair, which is no character",
+        ),
     ],
 )
 def test_a_value_of_the_wrong_type_is_a_serialization_exception(body: bytes, text: str) -> None:

@@ -16,7 +16,8 @@ from sagelocal.services.calls import Params
 from sagelocal.services.s3.faults import no_such_key, not_offered, precondition_failed
 from sagelocal.store.objects import Check, ObjectInfo
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.IGNORECASE)
+# More digits than an offset can have make no range.
+_RANGE = re.compile(r"bytes=([0-9]{0,40})-([0-9]{0,40})", re.IGNORECASE)
 
 
 def quoted(etag: str) -> str:

@@ -17,7 +17,7 @@ from sagelocal.store.object_files import CHUNK_BYTES
 from sagelocal.store.objects import ObjectInfo, ObjectStore
 
 MAX_COPIED_BYTES = 5 * 1024**3
-_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+_RANGE = re.compile(r"bytes=([0-9]{1,40})-([0-9]{1,40})")
 
 
 @dataclass(frozen=True)

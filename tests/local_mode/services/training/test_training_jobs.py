@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from sagelocal.services.paging import token_of
 
 
 def channel(uri: str, name: str = "train", **more: Any) -> dict[str, Any]:
@@ -259,9 +260,10 @@ def test_lists_filter_sort_and_page(training: Any) -> None:
     assert failed["TrainingEndTime"] >= failed["CreationTime"]
 
 
-def test_a_token_that_no_list_gave_is_refused(training: Any) -> None:
+@pytest.mark.parametrize("token", ["made-up", token_of(-1), token_of(2**63)])
+def test_a_token_that_no_list_gave_is_refused(training: Any, token: str) -> None:
     with pytest.raises(ClientError, match=r"ValidationException.*Invalid NextToken"):
-        training.sagemaker.list_training_jobs(NextToken="made-up")
+        training.sagemaker.list_training_jobs(NextToken=token)
 
 
 def test_a_job_adds_little_to_its_container(training: Any) -> None:
