@@ -1,14 +1,15 @@
 """One SQLite file: many readers, one writer, numbered migrations.
 
 WAL with synchronous=NORMAL keeps every committed row through `kill -9`; only a power cut can lose
-the last few. Reads use one connection per thread; writes take a lock, so that a transaction is
-never refused for another one's sake.
+the last few. Each read borrows a connection that nobody uses, so there are as many as there were
+reads at once; writes take a lock, so that a transaction is never refused for another one's sake.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -21,7 +22,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._local = threading.local()
+        self._idle: deque[sqlite3.Connection] = deque()
         self._write_lock = threading.RLock()
         self._connections: list[sqlite3.Connection] = []
         self._writer = self._connect()
@@ -31,12 +32,14 @@ class Database:
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Every row of a SELECT."""
-        return self._reader().execute(sql, parameters).fetchall()
+        with self._reader() as reader:
+            return reader.execute(sql, parameters).fetchall()
 
     def read_one(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
         """The first row of a SELECT, or None."""
-        row: sqlite3.Row | None = self._reader().execute(sql, parameters).fetchone()
-        return row
+        with self._reader() as reader:
+            row: sqlite3.Row | None = reader.execute(sql, parameters).fetchone()
+            return row
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -48,13 +51,16 @@ class Database:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                # A full disk may have ended the transaction already, or fail the commit and leave
+                # it open, where the next write would join it and never be committed.
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
 
     def close(self) -> None:
-        """Close every connection, in whatever thread it was opened."""
+        """Close every connection, also one that is being read from."""
         with self._write_lock:
             for connection in self._connections:
                 connection.close()
@@ -69,11 +75,16 @@ class Database:
         self._connections.append(connection)
         return connection
 
-    def _reader(self) -> sqlite3.Connection:
-        reader: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if reader is None:
-            reader = self._local.connection = self._connect()
-        return reader
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        try:
+            reader = self._idle.pop()
+        except IndexError:
+            reader = self._connect()
+        try:
+            yield reader
+        finally:
+            self._idle.append(reader)
 
     def _migrate(self) -> None:
         done = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
