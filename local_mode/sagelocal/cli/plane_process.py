@@ -106,7 +106,7 @@ def start(arguments: Sequence[str], data_dir: Path, timeout_seconds: float = 30.
 
 def _open_log(path: Path) -> BinaryIO:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path.open("ab")
     except OSError as error:
         raise PlaneError(

@@ -123,7 +123,8 @@ def _is_form(request: HttpRequest) -> bool:
         request.method == "POST"
         and request.path == "/"
         and request.headers.get("content-type", "").startswith(FORM)
-        and (request.content_length or 0) <= _LARGEST_FORM_BYTES
+        and request.content_length is not None
+        and request.content_length <= _LARGEST_FORM_BYTES
     )
 
 

@@ -92,7 +92,11 @@ class Dispatcher:
             if service:
                 exchange.operation = requests.operation_name(service, exchange.request) or "?"
             raise _not_here(f"The service {identity.service}", service)
-        parsed = requests.parse(service, exchange.request)
+        parsed = requests.parse(
+            service,
+            exchange.request,
+            most_blob_bytes=self._plane.settings.max_invocation_bytes,
+        )
         name = exchange.operation = parsed.operation.name
         function = self._operations.get((service.name, name))
         if function is None:

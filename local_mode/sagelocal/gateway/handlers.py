@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from sagelocal.gateway.dispatch import Exchange
 from sagelocal.protocol.faults import Fault
@@ -30,6 +31,10 @@ class HostCheck:
 
     A page at `evil.example`, whose name now resolves to 127.0.0.1, sends that name in its Host
     header. An address instead of a name cannot be rebound, so any address passes.
+
+    A browser also lets any page POST here without asking (S3's DeleteObjects needs no more), and
+    says whose page it is in the Origin header: pages of this machine pass, and no client but a
+    browser sends one.
     """
 
     def __init__(self, configured_host: str) -> None:
@@ -37,17 +42,34 @@ class HostCheck:
 
     def __call__(self, exchange: Exchange) -> HttpResponse | None:
         host = host_name(exchange.request)
+        if not self._is_ours(host):
+            return _refusal(
+                exchange,
+                f"The host name {host!r} is not one of this control plane's. Use 127.0.0.1 or "
+                "localhost, or start it with --host NAME.",
+            )
+        origin = exchange.request.headers.get("origin")
+        if origin is not None and not self._is_page_of_ours(origin, host):
+            return _refusal(
+                exchange,
+                f"Pages of {origin!r} may not call this control plane, only pages of this machine.",
+            )
+        return None
+
+    def _is_ours(self, host: str) -> bool:
         if not host or host == self._configured or _TRUSTED_HOSTS.fullmatch(host):
-            return None
-        if _is_address(host.strip("[]")):
-            return None
-        exchange.fault = Fault(
-            "AccessDeniedException",
-            f"The host name {host!r} is not one of this control plane's. Use 127.0.0.1 or "
-            "localhost, or start it with --host NAME.",
-            status=403,
-        )
-        return serialise_fault(None, exchange.request, exchange.fault, exchange.request_id)
+            return True
+        return _address(host) is not None
+
+    def _is_page_of_ours(self, origin: str, host: str) -> bool:
+        try:
+            page = urlsplit(origin).hostname or ""
+        except ValueError:
+            return False
+        if page and page in (host.strip("[]"), self._configured, "localhost"):
+            return True
+        address = _address(page)
+        return address is not None and address.is_loopback
 
 
 class HealthCheck:
@@ -72,9 +94,13 @@ def walk(handlers: Sequence[Handler], exchange: Exchange) -> HttpResponse:
     raise LookupError("no handler answered")
 
 
-def _is_address(host: str) -> bool:
+def _refusal(exchange: Exchange, text: str) -> HttpResponse:
+    exchange.fault = Fault("AccessDeniedException", text, status=403)
+    return serialise_fault(None, exchange.request, exchange.fault, exchange.request_id)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(host)
+        return ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return False
-    return True
+        return None

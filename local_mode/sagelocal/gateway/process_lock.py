@@ -26,8 +26,10 @@ class ProcessLock:
     """Take the lock of a data directory. Raises AlreadyRunning, or OSError if it is unwritable."""
 
     def __init__(self, data_dir: Path) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        # What lies in it is the user's own: data, models, environments of jobs.
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(data_dir / LOCK_FILE, flags, 0o600)
         try:
             self._take(data_dir)
         except BaseException:

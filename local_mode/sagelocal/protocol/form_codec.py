@@ -6,6 +6,7 @@ are `entry.1.key` and `entry.1.value`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,11 +24,15 @@ def decode(shape: StructureShape, values: Mapping[str, str]) -> dict[str, Any]:
 class _Form:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
-        self._prefixes = {
-            key[:position]
-            for key in values
-            for position in (*(i for i, c in enumerate(key) if c == "."), len(key))
-        }
+        self._sorted = sorted(values)
+
+    def _has(self, key: str) -> bool:
+        """Whether there is a value at or below a key."""
+        if key in self._values:
+            return True
+        below = f"{key}."
+        first = bisect_left(self._sorted, below)
+        return first < len(self._sorted) and self._sorted[first].startswith(below)
 
     def structure(self, shape: StructureShape, prefix: str) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -41,7 +46,7 @@ class _Form:
         """What lies at or below a key; None for nothing."""
         if isinstance(shape, ListShape):
             return self._list(shape, key)
-        if key not in self._prefixes:
+        if not self._has(key):
             return None
         if isinstance(shape, StructureShape):
             return self.structure(shape, key)
@@ -59,7 +64,7 @@ class _Form:
         else:
             base = key
         items: list[Any] = []
-        while (key_of_item := f"{base}.{len(items) + 1}") in self._prefixes:
+        while self._has(key_of_item := f"{base}.{len(items) + 1}"):
             items.append(self._value(shape.member, key_of_item))
         return items if items or key in self._values else None
 
@@ -68,7 +73,7 @@ class _Form:
         key_name, value_name = wire_name(shape.key, "key"), wire_name(shape.value, "value")
         result: dict[str, Any] = {}
         number = 1
-        while (entry := f"{base}.{number}") in self._prefixes:
+        while self._has(entry := f"{base}.{number}"):
             name = self._values.get(f"{entry}.{key_name}", "")
             result[name] = self._value(shape.value, f"{entry}.{value_name}")
             number += 1

@@ -1,7 +1,7 @@
 """HTTP messages as values: what the gateway hands to the protocol and gets back.
 
 No sockets here. A request's body is a readable stream, because S3 uploads may be larger than
-memory; everything else is small and is read whole with `HttpRequest.read_body`.
+memory; everything else is read into memory with `HttpRequest.read_body`, up to a limit.
 """
 
 from __future__ import annotations
@@ -57,9 +57,14 @@ class HttpRequest:
     body: BinaryIO = field(default_factory=io.BytesIO, repr=False)
     content_length: int | None = None
 
-    def read_body(self) -> bytes:
-        """The whole body; can be called once."""
-        return self.body.read()
+    def read_body(self, most_bytes: int) -> bytes:
+        """The body; of a longer one than that, `most_bytes` + 1. Can be called once."""
+        parts: list[bytes] = []
+        left = most_bytes + 1
+        while left and (part := self.body.read(left)):
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
 
 
 @dataclass(frozen=True)

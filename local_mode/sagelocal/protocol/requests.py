@@ -20,6 +20,10 @@ from sagelocal.protocol.models import Service
 from sagelocal.protocol.rest_bindings import Unreadable
 from sagelocal.protocol.routing import Match
 
+# The largest JSON, XML or form. What clients send are some MB at most: CompleteMultipartUpload
+# with 10,000 parts, DeleteObjects with 1,000 keys.
+MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class ParsedRequest:
@@ -29,8 +33,13 @@ class ParsedRequest:
     parameters: dict[str, Any]
 
 
-def parse(service: Service, request: HttpRequest) -> ParsedRequest:
+def parse(
+    service: Service, request: HttpRequest, *, most_blob_bytes: int = MOST_DOCUMENT_BYTES
+) -> ParsedRequest:
     """Read a request by its service's model.
+
+    A body that is one blob and no stream is cut one byte after `most_blob_bytes`, for the
+    operation to refuse it in its own words.
 
     Raises a Fault (4xx) for an operation that AWS does not know either and for what cannot be read.
     """
@@ -40,9 +49,9 @@ def parse(service: Service, request: HttpRequest) -> ParsedRequest:
         case "query" | "ec2":
             return _parse_form(service, request)
         case "rest-json":
-            return _parse_rest_json(service, request)
+            return _parse_rest_json(service, request, most_blob_bytes)
         case "rest-xml":
-            return _parse_rest_xml(service, request)
+            return _parse_rest_xml(service, request, most_blob_bytes)
     raise unknown_operation(service, operation_name(service, request) or request.path)
 
 
@@ -78,7 +87,9 @@ def _parse_json(service: Service, request: HttpRequest) -> ParsedRequest:
         raise unknown_operation(service, name or f"{request.method} {request.path}")
     operation = service.operation(name)
     shape = operation.input_shape
-    return ParsedRequest(operation, _json_members(shape, request.read_body()) if shape else {})
+    if shape is None:
+        return ParsedRequest(operation, {})
+    return ParsedRequest(operation, _json_members(shape, _document(service, request)))
 
 
 def _json_members(shape: StructureShape, body: bytes) -> dict[str, Any]:
@@ -94,9 +105,10 @@ def _json_members(shape: StructureShape, body: bytes) -> dict[str, Any]:
 
 
 def _parse_form(service: Service, request: HttpRequest) -> ParsedRequest:
-    text = (
-        request.query if request.method == "GET" else request.read_body().decode("utf-8", "replace")
-    )
+    if request.method == "GET":
+        text = request.query
+    else:
+        text = _document(service, request).decode("utf-8", "replace")
     values = dict(parse_qsl(text, keep_blank_values=True))
     name = values.get("Action", "")
     if not service.has_operation(name):
@@ -111,7 +123,7 @@ def _parse_form(service: Service, request: HttpRequest) -> ParsedRequest:
         raise Fault("MalformedInput", f"The request cannot be read: {error}") from error
 
 
-def _parse_rest_json(service: Service, request: HttpRequest) -> ParsedRequest:
+def _parse_rest_json(service: Service, request: HttpRequest, most_blob_bytes: int) -> ParsedRequest:
     found = _routed(service, request)
     shape = found.operation.input_shape
     if shape is None:
@@ -121,17 +133,17 @@ def _parse_rest_json(service: Service, request: HttpRequest) -> ParsedRequest:
     if payload:
         member = shape.members[payload]
         if isinstance(member, StructureShape):
-            body = request.read_body()
+            body = _document(service, request)
             if body:
                 parameters[payload] = _json_members(member, body)
         else:
-            parameters.update(_raw_payload(payload, shape, request))
+            parameters.update(_raw_payload(service, payload, shape, request, most_blob_bytes))
     elif rest_bindings.body_members(shape):
-        parameters |= _json_members(shape, request.read_body())
+        parameters |= _json_members(shape, _document(service, request))
     return ParsedRequest(found.operation, parameters)
 
 
-def _parse_rest_xml(service: Service, request: HttpRequest) -> ParsedRequest:
+def _parse_rest_xml(service: Service, request: HttpRequest, most_blob_bytes: int) -> ParsedRequest:
     found = _routed(service, request)
     shape = found.operation.input_shape
     if shape is None:
@@ -139,10 +151,10 @@ def _parse_rest_xml(service: Service, request: HttpRequest) -> ParsedRequest:
     parameters = _bound_members(service, shape, found, request)
     payload = shape.serialization.get("payload")
     if payload and not isinstance(shape.members[payload], StructureShape):
-        parameters.update(_raw_payload(payload, shape, request))
+        parameters.update(_raw_payload(service, payload, shape, request, most_blob_bytes))
         return ParsedRequest(found.operation, parameters)
     if payload or rest_bindings.body_members(shape):
-        body = request.read_body()
+        body = _document(service, request)
         if body.strip():
             parameters.update(_xml_members(shape, payload, body))
     return ParsedRequest(found.operation, parameters)
@@ -159,13 +171,34 @@ def _xml_members(shape: StructureShape, payload: str | None, body: bytes) -> Map
     return {payload: decoded} if payload else decoded
 
 
-def _raw_payload(payload: str, shape: StructureShape, request: HttpRequest) -> dict[str, Any]:
+def _raw_payload(
+    service: Service, payload: str, shape: StructureShape, request: HttpRequest, most_bytes: int
+) -> dict[str, Any]:
     """A body that is one blob or text: as it is, and as a stream where the model says so."""
     member = shape.members[payload]
-    if member.type_name == "blob" and member.serialization.get("streaming"):
+    if member.type_name != "blob":
+        return {payload: _document(service, request).decode("utf-8", "replace")}
+    if member.serialization.get("streaming"):
         return {payload: request.body}
-    body = request.read_body()
-    return {payload: body if member.type_name == "blob" else body.decode("utf-8", "replace")}
+    return {payload: request.read_body(most_bytes)}
+
+
+def _document(service: Service, request: HttpRequest) -> bytes:
+    """The whole of a body that is parsed in memory. Raises Fault for one that is too large."""
+    body = request.read_body(MOST_DOCUMENT_BYTES)
+    if len(body) <= MOST_DOCUMENT_BYTES:
+        return body
+    if service.name == "s3":
+        raise Fault(
+            "MaxMessageLengthExceeded",
+            "Your request was too large.",
+            members={"MaxMessageLengthBytes": MOST_DOCUMENT_BYTES},
+        )
+    raise Fault(
+        "RequestEntityTooLargeException",
+        f"The request body is longer than {MOST_DOCUMENT_BYTES} bytes",
+        status=413,
+    )
 
 
 def _bound_members(

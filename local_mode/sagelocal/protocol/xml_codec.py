@@ -36,6 +36,13 @@ class MalformedXml(ValueError):
     """A body that is no XML, or no XML of its shape."""
 
 
+class _Builder(ElementTree.TreeBuilder):
+    """Takes no document type: no client writes one, and entities in it could grow without end."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise MalformedXml(f"a document type ({name})")
+
+
 def escape(text: str) -> str:
     """Text fit for an element or a quoted attribute."""
     return text.translate(_ESCAPES)
@@ -44,7 +51,7 @@ def escape(text: str) -> str:
 def decode_document(shape: StructureShape, body: bytes) -> dict[str, Any]:
     """The root element of a body as parameters. Raises MalformedXml."""
     try:
-        root = ElementTree.fromstring(body)
+        root = ElementTree.fromstring(body, ElementTree.XMLParser(target=_Builder()))
     except ElementTree.ParseError as error:
         raise MalformedXml(str(error)) from error
     return _decode_structure(shape, root)

@@ -39,7 +39,7 @@ def open_plane(settings: Settings) -> Iterator[Plane]:
     On leaving, workers stop and files are closed; containers go on running.
     """
     data = settings.data_dir
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(data / "plane.sqlite")
     resources = Resources(database)
     objects = ObjectStore(database, data / "objects")

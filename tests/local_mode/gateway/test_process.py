@@ -23,6 +23,21 @@ def test_two_planes_do_not_share_a_data_directory(start: Callable[..., Any]) -> 
     assert first.client("s3").head_bucket(Bucket="b")
 
 
+def test_a_new_data_directory_is_for_its_owner_only(start: Callable[..., Any]) -> None:
+    server = start()
+    assert server.client("s3").head_bucket(Bucket="b")
+    assert server.data_dir.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_data_directory_that_was_there_keeps_its_permissions(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "shared").mkdir(mode=0o755)
+    server = start(tmp_path / "shared")
+    assert server.client("s3").head_bucket(Bucket="b")
+    assert server.data_dir.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_port_that_is_taken_is_one_line(start: Callable[..., Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -119,6 +119,41 @@ def test_a_host_name_that_no_stranger_can_give_passes(server: Any, host: str) ->
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "https://localhost.evil.example",
+        "http://192.0.2.1",
+        "null",
+        "http://[",
+    ],
+)
+def test_a_page_of_another_site_may_not_write(server: Any, origin: str) -> None:
+    answer = server.ask(
+        f"POST /b?delete HTTP/1.1\nHost: 127.0.0.1\nOrigin: {origin}\nConnection: close\n"
+        "Content-Type: text/plain\nContent-Length: 0\n\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"may not call this control plane" in answer
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("127.0.0.1:4570", "http://localhost:8888"),
+        ("localhost:4570", "http://127.0.0.1:8888"),
+        ("[::1]:4570", "http://[::1]:3000"),
+        ("192.168.1.7:4570", "http://192.168.1.7"),
+    ],
+)
+def test_a_page_of_this_machine_passes(server: Any, host: str, origin: str) -> None:
+    answer = server.ask(
+        f"GET /_sagelocal/health HTTP/1.1\nHost: {host}\nOrigin: {origin}\nConnection: close\n\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("key", ["a/b c+%2F//ü", "..", "a/../b", "a?b#c&d=e", "//"])
 def test_a_key_arrives_as_it_was_sent(server: Any, key: str) -> None:
     s3 = server.client("s3")

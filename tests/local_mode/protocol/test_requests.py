@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 from botocore.model import OperationModel
@@ -262,6 +262,71 @@ def test_an_s3_request_that_cannot_be_understood_is_refused(
     with pytest.raises(Fault) as caught:
         requests.parse(service("s3"), request_)
     assert caught.value.code == code
+
+
+class Endless(io.RawIOBase):
+    """A body that goes on and on; `given` counts what was taken of it."""
+
+    given = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        assert size >= 0
+        given = min(size, 1 << 20)
+        self.given += given
+        return b"x" * given
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "target", "headers", "code", "status"),
+    [
+        (
+            "sagemaker",
+            "POST",
+            "/",
+            {"X-Amz-Target": "SageMaker.DescribeEndpoint"},
+            "RequestEntityTooLargeException",
+            413,
+        ),
+        ("sts", "POST", "/", {}, "RequestEntityTooLargeException", 413),
+        ("s3", "POST", "/b?delete", {}, "MaxMessageLengthExceeded", 400),
+        ("s3", "PUT", "/b?policy", {}, "MaxMessageLengthExceeded", 400),
+    ],
+)
+def test_a_document_without_end_is_refused_and_not_kept(
+    name: str, method: str, target: str, headers: dict[str, str], code: str, status: int
+) -> None:
+    path, _, query = target.partition("?")
+    body = Endless()
+    request = HttpRequest(method, path, query, Headers(headers), cast(BinaryIO, body))
+    with pytest.raises(Fault) as caught:
+        requests.parse(service(name), request)
+    assert (code, status) == (caught.value.code, caught.value.status)
+    assert body.given == requests.MOST_DOCUMENT_BYTES + 1
+
+
+def test_a_blob_is_cut_behind_its_limit_for_the_operation_to_refuse_it() -> None:
+    body = Endless()
+    request = HttpRequest("POST", "/endpoints/e/invocations", body=cast(BinaryIO, body))
+    parsed = requests.parse(service("sagemaker-runtime"), request, most_blob_bytes=100)
+    assert (len(parsed.parameters["Body"]), body.given) == (101, 101)
+
+
+def test_a_form_of_many_dots_is_read_in_no_time() -> None:
+    """Every dot begins a member of a member; keys of all their beginnings would fill the memory."""
+    form = b"Action=GetSessionToken&" + b"a." * 400_000 + b"b=1&DurationSeconds=900"
+    parsed = requests.parse(service("sts"), HttpRequest("POST", "/", body=io.BytesIO(form)))
+    assert parsed.parameters == {"DurationSeconds": 900}
+
+
+def test_xml_with_a_document_type_is_refused() -> None:
+    document = b'<!DOCTYPE D [<!ENTITY k "key">]><Delete><Object><Key>&k;</Key></Object></Delete>'
+    for body in (document, document.decode().encode("utf-16")):
+        with pytest.raises(Fault) as caught:
+            requests.parse(
+                service("s3"), HttpRequest("POST", "/b", "delete", body=io.BytesIO(body))
+            )
+        assert caught.value.code == "MalformedXML"
 
 
 def test_xml_is_read_with_its_namespace_or_without() -> None:
