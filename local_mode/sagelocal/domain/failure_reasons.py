@@ -30,7 +30,8 @@ class ContainerEnd:
     """How one host's container ended.
 
     `failure` is the text of its /opt/ml/output/failure, `last_lines` the end of its log;
-    `memory_bytes` is what it was given.
+    `memory_bytes` is what it was given. `one_of_several`: the job had other hosts too, so that the
+    reason has to say which one it was.
     """
 
     host: str
@@ -39,11 +40,13 @@ class ContainerEnd:
     failure: str = ""
     last_lines: Sequence[str] = ()
     memory_bytes: int | None = None
+    one_of_several: bool = False
 
 
 def container_failed(end: ContainerEnd) -> str:
     """Why a job failed whose container ended with a code that is not 0."""
-    ending = f", exit code: {end.exit_code}"
+    which = f", host: {end.host}" if end.one_of_several else ""
+    ending = f"{which}, exit code: {end.exit_code}"
     if end.out_of_memory:
         return _fit(_OUT_OF_MEMORY + _given(end), ending)
     text = end.failure.strip()

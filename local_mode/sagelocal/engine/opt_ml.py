@@ -22,6 +22,7 @@ from typing import Any
 from sagelocal.domain.training_spec import Channel, Host, TrainingSpec
 from sagelocal.runtime.interface import Mount
 
+# What the cloud calls it, and Docker too.
 NETWORK_INTERFACE = "eth0"
 
 
@@ -59,22 +60,26 @@ class OptMl:
             Mount(self.root / part, f"/opt/ml/{part}") for part in ("input", "model", "output")
         )
 
-    def prepare(self, spec: TrainingSpec, host: Host) -> None:
+    def prepare(
+        self, spec: TrainingSpec, host: Host, network_interface: str = NETWORK_INTERFACE
+    ) -> None:
         """Make the folders and write the configuration files of `host`."""
         for folder in (self.config, self.data, self.model, self.output_data):
             folder.mkdir(parents=True, exist_ok=True)
-        for name, content in configuration(spec, host).items():
+        for name, content in configuration(spec, host, network_interface).items():
             (self.config / name).write_text(json.dumps(content))
 
 
-def configuration(spec: TrainingSpec, host: Host) -> dict[str, Any]:
+def configuration(
+    spec: TrainingSpec, host: Host, network_interface: str = NETWORK_INTERFACE
+) -> dict[str, Any]:
     """The files of /opt/ml/input/config by name, as JSON values."""
     files: dict[str, Any] = {
         "hyperparameters.json": dict(spec.hyperparameters),
         "inputdataconfig.json": {
             channel.name: _input_data(channel) for channel in channels_of(spec, host)
         },
-        "resourceconfig.json": _resources(spec, host),
+        "resourceconfig.json": _resources(spec, host, network_interface),
     }
     if spec.checkpoints is not None:
         files["checkpointconfig.json"] = {
@@ -112,7 +117,7 @@ def _input_data(channel: Channel) -> dict[str, str]:
     return entry if channel.content_type is None else {"ContentType": channel.content_type, **entry}
 
 
-def _resources(spec: TrainingSpec, host: Host) -> dict[str, Any]:
+def _resources(spec: TrainingSpec, host: Host, network_interface: str) -> dict[str, Any]:
     hosts = spec.hosts
     return {
         "current_host": host.name,
@@ -127,5 +132,5 @@ def _resources(spec: TrainingSpec, host: Host) -> dict[str, Any]:
             }
             for group in spec.groups
         ],
-        "network_interface_name": NETWORK_INTERFACE,
+        "network_interface_name": network_interface,
     }

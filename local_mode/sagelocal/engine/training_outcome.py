@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from sagelocal.domain.failure_reasons import ContainerEnd, container_failed
@@ -25,11 +26,16 @@ LAST_LOG_LINES = 60
 def failure_reason(
     tools: TrainingTools, job: TrainingJob, spec: TrainingSpec, exits: Mapping[str, Exit]
 ) -> str | None:
-    """Why the job failed: in the words of the first host that did; None if all went well."""
-    return next(
-        (_reason(tools, job, spec, host, end) for host, end in exits.items() if end.code != 0),
-        None,
-    )
+    """Why the job failed: in the words of the first host that did; None if all went well.
+
+    What the others then failed of is no reason, and a plane that takes up a job may find several
+    that ended meanwhile, in no order.
+    """
+    failed = {host: end.ended_at or math.inf for host, end in exits.items() if end.code != 0}
+    if not failed:
+        return None
+    first = min(failed, key=lambda host: failed[host])
+    return _reason(tools, job, spec, first, exits[first])
 
 
 def verdict_of(job: TrainingJob, reason: str | None) -> Verdict:
@@ -75,6 +81,7 @@ def _reason(
             failure=_failure_text(tools, job, host),
             last_lines=[event.text for event in last.events],
             memory_bytes=tools.memory_bytes(machine),
+            one_of_several=len(job.hosts) > 1,
         )
     )
 

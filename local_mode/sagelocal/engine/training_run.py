@@ -114,7 +114,7 @@ class TrainingRun:
         self._row.enter(SecondaryStatus.DOWNLOADING)
         for host in spec.hosts:
             opt_ml = self._tools.opt_ml(job, host.name)
-            opt_ml.prepare(spec, host)
+            opt_ml.prepare(spec, host, self._tools.runtime.network_interface)
             stage(self._tools.objects, spec, host, opt_ml, self._cluster.check_for_stop)
         self._row.enter(SecondaryStatus.TRAINING)
         self._cluster.prepare(spec.image)

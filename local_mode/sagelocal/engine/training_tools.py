@@ -15,7 +15,13 @@ from sagelocal.domain.training import TrainingJob
 from sagelocal.domain.training_spec import Host, TrainingSpec
 from sagelocal.engine.opt_ml import OptMl, environment
 from sagelocal.engine.training_records import TrainingRecords
-from sagelocal.runtime.interface import ContainerSpec, Handle, Runtime, RuntimeFault
+from sagelocal.runtime.interface import (
+    ContainerSpec,
+    Handle,
+    JobNetwork,
+    Runtime,
+    RuntimeFault,
+)
 from sagelocal.settings import Settings
 from sagelocal.store.logs import LogStore
 from sagelocal.store.objects import ObjectStore
@@ -60,11 +66,12 @@ class TrainingTools:
             memory_bytes=self.memory_bytes(host),
             cpus=float(min(instance(host.instance_type).vcpus, os.cpu_count() or 1)),
             network_isolation=spec.network_isolation,
+            network=self._network(job, spec),
             labels={JOB_LABEL: job.arn},
         )
 
     def clean_up(self, job: TrainingJob) -> None:
-        """Remove a job's containers, running or not, and its folder.
+        """Remove a job's containers, running or not, their network, and its folder.
 
         The folder goes last: while it is there, the next plane knows that there is work left.
         """
@@ -76,7 +83,21 @@ class TrainingTools:
                 self.runtime.remove(handle)
             except RuntimeFault as error:
                 log.warning("training-job %s: %s was left behind: %s", job.name, host, error)
+        self._remove_network(job)
         shutil.rmtree(job_folder(self.folder, job), ignore_errors=True)
+
+    def _network(self, job: TrainingJob, spec: TrainingSpec) -> JobNetwork | None:
+        """A host that is alone needs none."""
+        hosts = tuple(host.name for host in spec.hosts)
+        return JobNetwork(network_name(self.folder, job), hosts) if len(hosts) > 1 else None
+
+    def _remove_network(self, job: TrainingJob) -> None:
+        if len(job.hosts) < 2:
+            return
+        try:
+            self.runtime.remove_network(network_name(self.folder, job))
+        except RuntimeFault as error:
+            log.warning("training-job %s: its network was left behind: %s", job.name, error)
 
     def _machine_memory(self) -> int:
         limit = self.settings.max_memory_bytes
@@ -96,6 +117,14 @@ def job_folder(folder: Path, job: TrainingJob) -> Path:
 
 def container_name(folder: Path, job: TrainingJob, host: Host) -> str:
     """The same for the same job whenever it is asked for, and no other job's on this machine."""
+    return f"{job.name}-{host.name}-{_digest(folder, job)}"
+
+
+def network_name(folder: Path, job: TrainingJob) -> str:
+    """Of the network of a job's hosts; unique as `container_name` is."""
+    return f"{job.name}-{_digest(folder, job)}"
+
+
+def _digest(folder: Path, job: TrainingJob) -> str:
     identity = f"{folder.absolute()} {job.arn} {job.created_at}"
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    return f"{job.name}-{host.name}-{digest}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:8]

@@ -10,6 +10,8 @@ Training Image" and "How Amazon SageMaker AI Runs Your Inference Image"):
   memory limit for one that trains, where data loaders share batches.
 - A port is published on loopback. With network isolation there is no network at all, or, for a
   container that serves, an internal network that reaches this machine only.
+- The hosts of one job are on a bridge network of their own, which the engine's DNS knows their
+  names on; with network isolation it is an internal one, where they reach one another only.
 - Output stays at the engine (`json-file`, no rotation) and is followed into the log file.
 
 On a machine where the plane is not root, files that a container's root left in its mounts are given
@@ -41,6 +43,7 @@ from sagelocal.runtime.interface import (
     ContainerSpec,
     Exit,
     Handle,
+    JobNetwork,
     RuntimeFault,
     RuntimeUnavailable,
 )
@@ -94,6 +97,11 @@ class DockerRuntime:
     def name(self) -> str:
         """`docker`."""
         return NAME
+
+    @property
+    def network_interface(self) -> str:
+        """What the engine calls a container's only interface besides its loopback."""
+        return "eth0"
 
     def prepare(self, image: str) -> None:
         """Find the image: the local image of that very name, else that of the family it means."""
@@ -157,6 +165,14 @@ class DockerRuntime:
         with _engine_errors():
             self._discard(handle.id)
 
+    def remove_network(self, name: str) -> None:
+        """Remove a job's network, and what a killed plane left on it."""
+        with _engine_errors():
+            for found in self._api.networks(names=[name]):
+                # The filter takes any part of a name for a match.
+                if found["Name"] == name:
+                    self._remove_network(found["Id"])
+
     def close(self) -> None:
         """Stop following; the next runtime goes on where the log files end."""
         with self._lock:
@@ -204,6 +220,7 @@ class DockerRuntime:
                 ports=[spec.port] if spec.port is not None else None,
                 labels=self._labels(spec),
                 host_config=self._host_config(spec),
+                networking_config=self._networking(spec),
             )
         except ImageNotFound:
             # It was there when it was prepared; this says what is known now.
@@ -244,6 +261,8 @@ class DockerRuntime:
         )
 
     def _network(self, spec: ContainerSpec) -> str | None:
+        if spec.network:
+            return self._job_network(spec.network, internal=spec.network_isolation)
         if not spec.network_isolation:
             return None
         if _is_alone(spec):
@@ -251,6 +270,31 @@ class DockerRuntime:
         if not self._api.networks(names=[_ISOLATED_NETWORK]):
             self._api.create_network(_ISOLATED_NETWORK, driver="bridge", internal=True)
         return _ISOLATED_NETWORK
+
+    def _job_network(self, network: JobNetwork, *, internal: bool) -> str:
+        found = self._api.networks(names=[network.name])
+        if not any(other["Name"] == network.name for other in found):
+            self._api.create_network(
+                network.name,
+                driver="bridge",
+                internal=internal,
+                labels={_LABEL_OWNER: str(self.folder)},
+            )
+        return network.name
+
+    def _networking(self, spec: ContainerSpec) -> dict[str, Any] | None:
+        if not spec.network:
+            return None
+        aliases = [spec.hostname] if spec.hostname else None
+        endpoint = self._api.create_endpoint_config(aliases=aliases)
+        return {"EndpointsConfig": {spec.network.name: endpoint}}
+
+    def _remove_network(self, network: str) -> None:
+        """While a container is on it, the engine refuses: such a one nobody has a handle of."""
+        with contextlib.suppress(NotFound):
+            for container in self._api.inspect_network(network)["Containers"] or ():
+                self._discard(container)
+            self._api.remove_network(network)
 
     def _nano_cpus(self, cpus: float | None) -> int | None:
         """The engine refuses more than its machine has."""
@@ -374,7 +418,7 @@ class DockerRuntime:
 
 def _is_alone(spec: ContainerSpec) -> bool:
     """Isolated, and reached by nobody."""
-    return spec.network_isolation and spec.port is None
+    return spec.network_isolation and spec.port is None and spec.network is None
 
 
 def _has_foreign_files(source: str) -> bool:

@@ -37,12 +37,25 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class JobNetwork:
+    """What the containers of one job share: each reaches each of `hosts` by that name.
+
+    `name` is unique on this machine, and the same for the same job in the next plane's life. A
+    container finds its own name in `ContainerSpec.hostname`.
+    """
+
+    name: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """One container as the cloud would start it.
 
     `name` is unique on this machine. `image` is the URI that the client gave. `port` is the port
     the container is told to listen on (SAGEMAKER_BIND_TO_PORT is set by the caller only if not
-    8080); None for a container that serves nothing.
+    8080); None for a container that serves nothing. `network` is made by the first container that
+    is started on it, and goes with `Runtime.remove_network`.
     """
 
     name: str
@@ -57,6 +70,7 @@ class ContainerSpec:
     memory_bytes: int | None = None
     cpus: float | None = None
     network_isolation: bool = False
+    network: JobNetwork | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -84,6 +98,10 @@ class Runtime(Protocol):
     def name(self) -> str:
         """`docker` or `process`."""
 
+    @property
+    def network_interface(self) -> str:
+        """The interface by which a job's containers reach one another, as they see it."""
+
     def prepare(self, image: str) -> None:
         """Make the image ready to start (build a venv, find the image). Raises RuntimeFault."""
 
@@ -101,6 +119,9 @@ class Runtime(Protocol):
 
     def remove(self, handle: Handle) -> None:
         """Forget it and free what it holds (not its mounts or log). Harmless if gone."""
+
+    def remove_network(self, name: str) -> None:
+        """Free what a JobNetwork holds, and any container that is left on it. Harmless if gone."""
 
     def close(self) -> None:
         """Let go of what this process holds; containers go on running."""

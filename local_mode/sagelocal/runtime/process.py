@@ -17,6 +17,10 @@ outlives the plane. What is as in a container, and what is not:
   container's would run on until SIGKILL.
 - Network isolation is a network namespace with a loopback only. A container that serves would then
   be out of reach, so isolation together with a port is refused, as it is where namespaces are.
+- The hosts of one job share the machine's network, so that they reach what one host alone does.
+  Each has a loopback address of its own, and an /etc/hosts with the names of all (`loopback`); it
+  is refused where namespaces are. What listens on all addresses at once takes the port from the
+  other hosts too, and the interface is `lo`. Several hosts with isolation are refused.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +48,7 @@ import sagelocal
 from sagelocal.runtime.environments import Environment, Environments, default_folder
 from sagelocal.runtime.images import ImageCatalog, ImageFamily
 from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, RuntimeFault
+from sagelocal.runtime.loopback import LoopbackAddresses
 from sagelocal.runtime.supervisor import cgroups, proc
 
 NAME = "process"
@@ -133,6 +139,8 @@ class ProcessRuntime:
     def __post_init__(self) -> None:
         self._environments = Environments(self.environments_folder, self.images)
         self._ready: dict[str, Environment] = {}
+        # No container's folder begins with a dot.
+        self._addresses = LoopbackAddresses(self.folder / ".networks")
         self._port_lock = threading.Lock()
         self._ports_given: dict[int, str] = {}
 
@@ -140,6 +148,11 @@ class ProcessRuntime:
     def name(self) -> str:
         """`process`."""
         return NAME
+
+    @property
+    def network_interface(self) -> str:
+        """The one that every machine has, and every network namespace."""
+        return "lo"
 
     def prepare(self, image: str) -> None:
         """Build the family's environment if it is not there, or not from today's sources."""
@@ -213,6 +226,14 @@ class ProcessRuntime:
                 port: name for port, name in self._ports_given.items() if name != layout.folder.name
             }
 
+    def remove_network(self, name: str) -> None:
+        """Give its addresses back, once nothing that a killed plane left is on it."""
+        for folder in self.folder.glob("[!.]*"):
+            spec = _Layout(folder).read("spec")
+            if spec and spec["network"] == name:
+                self.remove(Handle(NAME, str(folder)))
+        self._addresses.release(name)
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -248,7 +269,8 @@ class ProcessRuntime:
                 for mount in sorted(spec.mounts, key=lambda mount: mount.target)
             ],
             "hostname": spec.hostname,
-            "hosts_file": _write_hosts(spec, layout),
+            "hosts_file": _write_hosts(spec, layout, self._host_addresses(spec)),
+            "network": spec.network.name if spec.network else None,
             "isolated": spec.network_isolation,
             "memory_bytes": spec.memory_bytes,
             "cpus": spec.cpus,
@@ -276,6 +298,12 @@ class ProcessRuntime:
             variables["SAGEMAKER_BIND_TO_PORT"] = str(port)
         return variables
 
+    def _host_addresses(self, spec: ContainerSpec) -> dict[str, str]:
+        """Of the names that the container shall know besides the machine's own."""
+        if spec.network:
+            return self._addresses.of(spec.network)
+        return {spec.hostname: "127.0.0.1"} if spec.hostname else {}
+
     def _free_port(self, name: str) -> int:
         with self._port_lock:
             for port in random.sample(_PORTS, k=len(_PORTS)):
@@ -295,6 +323,12 @@ def _check(spec: ContainerSpec) -> None:
             "The process runtime cannot isolate the network of a container that serves; "
             "use Docker (`sagelocal up --runtime docker`) or deploy without EnableNetworkIsolation."
         )
+    if spec.network_isolation and spec.network:
+        raise RuntimeFault(
+            f"The process runtime cannot isolate the network of {len(spec.network.hosts)} hosts "
+            "from all but one another; use Docker (`sagelocal up --runtime docker`), one instance, "
+            "or train without EnableNetworkIsolation."
+        )
     for mount in spec.mounts:
         if mount.target != _OPT_ML and not mount.target.startswith(f"{_OPT_ML}/"):
             raise RuntimeFault(f"The process runtime mounts below {_OPT_ML}, not {mount.target!r}.")
@@ -312,14 +346,20 @@ def _can_bind(port: int) -> bool:
     return True
 
 
-def _write_hosts(spec: ContainerSpec, layout: _Layout) -> str | None:
-    """/etc/hosts with the container's own name; None if it has none."""
-    if not spec.hostname:
+def _write_hosts(spec: ContainerSpec, layout: _Layout, addresses: Mapping[str, str]) -> str | None:
+    """/etc/hosts with the names of the job's hosts; None if there are none.
+
+    Those of a network come first: what this machine's own file says of such a name must not hold.
+    """
+    if not addresses:
         return None
+    own = ""
     with contextlib.suppress(OSError):
-        shutil.copyfile("/etc/hosts", layout.hosts)
-    with layout.hosts.open("a", encoding="utf-8") as file:
-        file.write(f"\n127.0.0.1\t{spec.hostname}\n")
+        own = Path("/etc/hosts").read_text(encoding="utf-8", errors="surrogateescape")
+    lines = "".join(f"{address}\t{name}\n" for name, address in addresses.items())
+    # A name's first line is what an address is called, and 127.0.0.1 stays localhost.
+    text = lines + own if spec.network else f"{own}\n{lines}"
+    layout.hosts.write_text(text, encoding="utf-8", errors="surrogateescape")
     layout.hosts.chmod(0o644)
     return str(layout.hosts)
 

@@ -60,6 +60,11 @@ class Supervisor:
         if refusal is not None:
             if self._spec["isolated"]:
                 raise CannotStart(f"this machine does not allow a network of its own ({refusal})")
+            if self._spec["network"]:
+                raise CannotStart(
+                    "the hosts of a job find one another by an /etc/hosts of their own, which this "
+                    f"machine does not allow ({refusal}); use Docker or one instance"
+                )
             self._log.line(
                 f"sagelocal: this machine does not allow a private /opt/ml ({refusal}); "
                 f"it is at SAGEMAKER_BASE_DIR={self._spec['opt_ml']} instead"

@@ -60,10 +60,12 @@ class ScriptRuntime:
     """Containers are processes that run Python scripts."""
 
     name = "script"
+    network_interface = "lo"
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self.slow_images_ready = threading.Event()
+        self.removed_networks: list[str] = []
         root.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, image: str) -> None:
@@ -135,6 +137,9 @@ class ScriptRuntime:
             file.unlink()
         if folder.exists():
             folder.rmdir()
+
+    def remove_network(self, name: str) -> None:
+        self.removed_networks.append(name)
 
     def close(self) -> None:
         pass

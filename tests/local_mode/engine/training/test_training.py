@@ -281,7 +281,7 @@ def test_a_job_fails_as_a_whole_when_one_host_fails(bench: Any) -> None:
         image,
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 3, "VolumeSizeInGB": 1},
     )
-    assert job.failure_reason == "AlgorithmError: lost, exit code: 4"
+    assert job.failure_reason == "AlgorithmError: lost, host: algo-2, exit code: 4"
 
 
 def test_takes_the_last_value_of_each_metric_from_the_log(bench: Any) -> None:
