@@ -54,7 +54,7 @@ def script_image() -> None:
 def _jobs_networks(plane: Any) -> list[str]:
     """What is left of networks."""
     if plane.health()["runtime"] == "process":
-        return [path.name for path in plane.data_dir.glob("**/.networks/*")]
+        return [path.name for path in plane.data_dir.glob("processes/.networks/*")]
     engine = docker.from_env()
     try:
         return _engines_networks(engine, plane)
