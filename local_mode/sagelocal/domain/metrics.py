@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 
@@ -56,11 +56,14 @@ def as_shown(line: str) -> str:
 
 
 def final_metrics(
-    definitions: Iterable[MetricDefinition], lines: Iterable[tuple[float, str]]
+    definitions: Iterable[MetricDefinition],
+    lines: Iterable[tuple[float, str]],
+    value_in: Callable[[MetricDefinition, str], float | None] = MetricDefinition.value_in,
 ) -> tuple[MetricData, ...]:
     """The last value of each metric in `lines` (time, text), in the definitions' order.
 
-    Lines of several hosts may come in any order; the latest time wins.
+    Lines of several hosts may come in any order; the latest time wins. `value_in` looks for a
+    definition's value in a line.
     """
     wanted = tuple(definitions)
     found: dict[str, MetricData] = {}
@@ -68,7 +71,7 @@ def final_metrics(
         return ()
     for timestamp, text in lines:
         for definition in wanted:
-            value = definition.value_in(text)
+            value = value_in(definition, text)
             if value is None:
                 continue
             earlier = found.get(definition.name)

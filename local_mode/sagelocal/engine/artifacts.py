@@ -98,7 +98,7 @@ def _upload_folders(
     output = spec.job_output(job_name)
     if not spec.output_compressed:
         for member in members:
-            if member.source.is_file():
+            if _is_file_of(folders, member.source):
                 key = f"{output.key}/{kind}/{member.name}"
                 objects.put_file(output.bucket, key, member.source)
         return
@@ -107,7 +107,17 @@ def _upload_folders(
         objects.put(output.bucket, f"{output.key}/{kind}.tar.gz", incoming)
 
 
+def _is_file_of(folders: Sequence[Path], source: Path) -> bool:
+    """A file, or a link to one that lies in the folders too: others lead out of the container."""
+    if not source.is_file():
+        return False
+    file = source.resolve()
+    return any(file.is_relative_to(folder.resolve()) for folder in folders)
+
+
 def _walk(folder: Path) -> Iterator[Path]:
+    if folder.is_symlink():
+        return  # The container put it there; it leads wherever its author likes.
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             yield Path(parent, name)

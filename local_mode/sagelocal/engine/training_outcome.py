@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import os
+import stat
+from collections.abc import Mapping
 
 from sagelocal.domain.failure_reasons import ContainerEnd, container_failed
-from sagelocal.domain.metrics import MetricData, final_metrics
+from sagelocal.domain.metrics import MetricData
 from sagelocal.domain.training import (
     LOG_GROUP,
     SecondaryStatus,
@@ -15,6 +17,7 @@ from sagelocal.domain.training import (
     Verdict,
 )
 from sagelocal.domain.training_spec import TrainingSpec
+from sagelocal.engine.metric_reading import read_metrics
 from sagelocal.engine.training_tools import TrainingTools
 from sagelocal.runtime.interface import Exit
 
@@ -58,13 +61,9 @@ def metrics_of(
     tools: TrainingTools, job: TrainingJob, spec: TrainingSpec
 ) -> tuple[MetricData, ...]:
     """The last value of each metric that the job's hosts printed."""
-    return final_metrics(spec.metrics, _printed(tools, job))
-
-
-def _printed(tools: TrainingTools, job: TrainingJob) -> Iterator[tuple[float, str]]:
-    for run in job.hosts:
-        for event in tools.logs.lines(LOG_GROUP, run.log_stream):
-            yield event.timestamp / 1000, event.text
+    return read_metrics(
+        spec.metrics, [tools.logs.path(LOG_GROUP, run.log_stream) for run in job.hosts]
+    )
 
 
 def _reason(
@@ -87,8 +86,12 @@ def _reason(
 
 
 def _failure_text(tools: TrainingTools, job: TrainingJob, host: str) -> str:
+    # What the container left there may be a link out of its world, or a pipe that never ends.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with tools.opt_ml(job, host).failure.open("rb") as file:
+        with open(os.open(tools.opt_ml(job, host).failure, flags), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return ""
             return file.read(FAILURE_BYTES).decode("utf-8", "replace")
     except OSError:
         # Not written, or not ours to read: the log has to say it.

@@ -177,12 +177,7 @@ class LogStore:
 
     def lines(self, group: str, stream: str) -> Iterator[LogEvent]:
         """Every event of a stream, however long it is; none if the stream is not there."""
-        path = self._file(group, stream)
-        if not path.exists():
-            return
-        with path.open("rb") as file:
-            for line in file:
-                yield _event(line.rstrip(b"\n") + b"\n")
+        return lines_of(self._file(group, stream))
 
     def _describe(self, group: str, stream: str) -> LogStream:
         path = self._file(group, stream)
@@ -209,6 +204,15 @@ class LogStore:
 
     def _file(self, group: str, stream: str) -> Path:
         return self._folder(group) / _file_name(stream, _SUFFIX)
+
+
+def lines_of(path: Path) -> Iterator[LogEvent]:
+    """Every event of a stream's file; none if it is not there."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            yield _event(line.rstrip(b"\n") + b"\n")
 
 
 def _file_name(name: str, suffix: str = "") -> str:

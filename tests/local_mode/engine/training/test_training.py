@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,43 @@ def test_says_why_a_container_failed(bench: Any, script: str, reason: str) -> No
     job = bench.run("job", bench.image(script))
     assert (job.status, job.secondary_status) == ("Failed", "Failed")
     assert job.failure_reason == reason
+
+
+@pytest.mark.parametrize(
+    "left",
+    ["os.symlink({secret!r}, failure)", "os.mkfifo(failure)", "failure.mkdir()"],
+)
+def test_a_failure_that_is_no_file_is_not_read(bench: Any, tmp_path: Path, left: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of the machine")
+    script = f"failure = base / 'output/failure'\n{left.format(secret=str(secret))}\n"
+    job = bench.run("job", bench.image(script + "print('the log'); sys.exit(3)"))
+    assert job.failure_reason == "AlgorithmError: the log, exit code: 3"
+
+
+@pytest.mark.parametrize("compression", ["GZIP", "NONE"])
+def test_links_out_of_the_container_are_not_followed(
+    bench: Any, tmp_path: Path, compression: str
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/key").write_text("of the machine")
+    job = bench.run(
+        "job",
+        bench.image(f"""
+            (base / "output/data").rmdir()
+            (base / "output/data").symlink_to({str(tmp_path / "secrets")!r})
+            (base / "model/w").write_text("w")
+            (base / "model/same").symlink_to("w")
+            (base / "model/key").symlink_to({str(tmp_path / "secrets/key")!r})
+        """),
+        OutputDataConfig={"S3OutputPath": "s3://bucket/jobs", "CompressionType": compression},
+    )
+    assert job.status == "Completed"
+    keys = [info.key.removeprefix("jobs/job/output/") for info in bench.objects.list("bucket", "")]
+    if compression == "GZIP":
+        assert keys == ["model.tar.gz"]
+    else:
+        assert keys == ["model/same", "model/w"]
 
 
 def test_uploads_what_a_failed_container_left(bench: Any) -> None:
