@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -56,14 +56,11 @@ def as_shown(line: str) -> str:
 
 
 def final_metrics(
-    definitions: Iterable[MetricDefinition],
-    lines: Iterable[tuple[float, str]],
-    value_in: Callable[[MetricDefinition, str], float | None] = MetricDefinition.value_in,
+    definitions: Iterable[MetricDefinition], lines: Iterable[tuple[float, str]]
 ) -> tuple[MetricData, ...]:
     """The last value of each metric in `lines` (time, text), in the definitions' order.
 
-    Lines of several hosts may come in any order; the latest time wins. `value_in` looks for a
-    definition's value in a line.
+    Lines of several hosts may come in any order; the latest time wins.
     """
     wanted = tuple(definitions)
     found: dict[str, MetricData] = {}
@@ -71,7 +68,7 @@ def final_metrics(
         return ()
     for timestamp, text in lines:
         for definition in wanted:
-            value = value_in(definition, text)
+            value = definition.value_in(text)
             if value is None:
                 continue
             earlier = found.get(definition.name)

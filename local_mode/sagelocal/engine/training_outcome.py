@@ -17,7 +17,7 @@ from sagelocal.domain.training import (
     Verdict,
 )
 from sagelocal.domain.training_spec import TrainingSpec
-from sagelocal.engine.metric_reading import read_metrics
+from sagelocal.engine.metric_reading import last_values
 from sagelocal.engine.training_tools import TrainingTools
 from sagelocal.runtime.interface import Exit
 
@@ -61,7 +61,7 @@ def metrics_of(
     tools: TrainingTools, job: TrainingJob, spec: TrainingSpec
 ) -> tuple[MetricData, ...]:
     """The last value of each metric that the job's hosts printed."""
-    return read_metrics(
+    return last_values(
         spec.metrics, [tools.logs.path(LOG_GROUP, run.log_stream) for run in job.hosts]
     )
 
