@@ -104,7 +104,8 @@ class Dispatcher:
         validation.check(service.name, parsed.operation, parsed.parameters)
         call = self._call(exchange, identity, parsed.operation)
         result: Mapping[str, Any] = function(self._plane, call, parsed.parameters)
-        return responses.serialise(service, parsed.operation, result, exchange.request_id)
+        protocol = requests.protocol_of(service, exchange.request)
+        return responses.serialise(service, parsed.operation, result, exchange.request_id, protocol)
 
     def _call(self, exchange: Exchange, identity: Identity, operation: OperationModel) -> Call:
         region = identity.region or DEFAULT_REGION

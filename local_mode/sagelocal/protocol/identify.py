@@ -52,7 +52,12 @@ _TARGETS = {
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
 }
 
-_FORM_VERSIONS = {"2011-06-15": "sts", "2010-05-08": "iam", "2016-11-15": "ec2"}
+_FORM_VERSIONS = {
+    "2011-06-15": "sts",
+    "2010-05-08": "iam",
+    "2016-11-15": "ec2",
+    "2010-08-01": "cloudwatch",
+}
 
 # Signing names and first labels of host names that differ from botocore's name of the service.
 _ALIASES = {

@@ -1,4 +1,4 @@
-"""JSON bodies by shape: AWS JSON 1.0/1.1 and the body of rest-json.
+"""JSON bodies by shape: AWS JSON 1.0/1.1, the body of rest-json, and what CBOR was decoded to.
 
 Blobs are base64, timestamps are numbers; a member that is null is a member that is not there, and
 a member that the shape does not know is dropped. A value of the wrong type is refused in the words
@@ -71,7 +71,7 @@ def _decode_scalar(type_name: str, value: Any) -> Any:
             return _text(value)
         case "boolean" if isinstance(value, bool):
             return value
-        case "integer" | "long" if _is_whole(value) and abs(value) < _BEYOND[type_name]:
+        case "integer" | "long" if _is_whole(value) and _fits(value, _BEYOND[type_name]):
             return int(value)
         case "float" | "double" if _is_number(value) and abs(value) <= sys.float_info.max:
             return float(value)
@@ -79,9 +79,15 @@ def _decode_scalar(type_name: str, value: Any) -> Any:
             return float(value)
         case "blob" if isinstance(value, str):
             return _decode_blob(value)
+        case "blob" if isinstance(value, bytes):
+            return value
         case "timestamp" if isinstance(value, int | float | str):
             return _decode_timestamp(value)
     raise WrongType(f"{_found(value)} can not be converted to {_EXPECTED[type_name]}")
+
+
+def _fits(value: float, beyond: int) -> bool:
+    return -beyond <= value < beyond
 
 
 def _text(value: str) -> str:

@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl
 
 from botocore.model import OperationModel, StructureShape
 
-from sagelocal.protocol import form_codec, json_codec, rest_bindings, xml_codec
+from sagelocal.protocol import cbor, form_codec, json_codec, rest_bindings, xml_codec
 from sagelocal.protocol.faults import Fault, malformed_xml
 from sagelocal.protocol.http import HttpRequest
-from sagelocal.protocol.identify import host_name
+from sagelocal.protocol.identify import FORM, host_name
 from sagelocal.protocol.models import Service
 from sagelocal.protocol.rest_bindings import Unreadable
 from sagelocal.protocol.routing import Match
@@ -33,6 +33,23 @@ class ParsedRequest:
     parameters: dict[str, Any]
 
 
+def protocol_of(service: Service | None, request: HttpRequest) -> str:
+    """The protocol that a request came in: the service's, if it has but one.
+
+    A service of several (CloudWatch) is asked by old clients in the old one.
+    """
+    if service and len(service.model.metadata.get("protocols", ())) < 2:
+        return service.protocol
+    headers = request.headers
+    if headers.get("smithy-protocol", "") == "rpc-v2-cbor":
+        return "smithy-rpc-v2-cbor"
+    if "x-amz-target" in headers:
+        return "json"
+    if headers.get("content-type", "").startswith(FORM):
+        return "query"
+    return "rest-json"
+
+
 def parse(
     service: Service, request: HttpRequest, *, most_blob_bytes: int = MOST_DOCUMENT_BYTES
 ) -> ParsedRequest:
@@ -43,7 +60,9 @@ def parse(
 
     Raises a Fault (4xx) for an operation that AWS does not know either and for what cannot be read.
     """
-    match service.protocol:
+    match protocol_of(service, request):
+        case "smithy-rpc-v2-cbor":
+            return _parse_cbor(service, request)
         case "json":
             return _parse_json(service, request)
         case "query" | "ec2":
@@ -102,6 +121,22 @@ def _json_members(shape: StructureShape, body: bytes) -> dict[str, Any]:
     except json_codec.WrongType as error:
         raise Fault("SerializationException", str(error)) from error
     return decoded
+
+
+def _parse_cbor(service: Service, request: HttpRequest) -> ParsedRequest:
+    name = request.path.rpartition("/")[2]
+    if not service.has_operation(name):
+        raise unknown_operation(service, name or f"{request.method} {request.path}")
+    operation = service.operation(name)
+    shape = operation.input_shape
+    body = _document(service, request)
+    if shape is None or not body:
+        return ParsedRequest(operation, {})
+    try:
+        return ParsedRequest(operation, json_codec.decode(shape, cbor.decode(body)))
+    except (cbor.NotCbor, json_codec.WrongType) as error:
+        text = f"The request body cannot be read: {error}"
+        raise Fault("SerializationException", text) from error
 
 
 def _parse_form(service: Service, request: HttpRequest) -> ParsedRequest:

@@ -9,17 +9,22 @@ from typing import Any
 
 from botocore.model import OperationModel, StructureShape
 
-from sagelocal.protocol import json_codec, rest_bindings
-from sagelocal.protocol.cbor import text_map
+from sagelocal.protocol import cbor, json_codec, rest_bindings
 from sagelocal.protocol.faults import Fault
 from sagelocal.protocol.http import HttpRequest, HttpResponse
 from sagelocal.protocol.models import Service, wire_name
+from sagelocal.protocol.requests import protocol_of
 from sagelocal.protocol.xml_codec import Writer, escape
 
 _XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 Header = tuple[str, str]
+
+_CBOR_HEADERS: tuple[Header, ...] = (
+    ("smithy-protocol", "rpc-v2-cbor"),
+    ("Content-Type", "application/cbor"),
+)
 
 # What S3 calls the root of an answer, where its shape is called otherwise (API Reference of S3,
 # "Response Syntax" of each action). botocore does not look at it, other clients do.
@@ -46,27 +51,34 @@ _S3_ROOTS = {
 
 
 def serialise(
-    service: Service, operation: OperationModel, result: Mapping[str, Any], request_id: str
+    service: Service,
+    operation: OperationModel,
+    result: Mapping[str, Any],
+    request_id: str,
+    protocol: str | None = None,
 ) -> HttpResponse:
-    """The response to a call that succeeded.
+    """The response to a call that succeeded, in the protocol given, else the service's own.
 
     A streaming member may be bytes or chunks. `ResponseMetadata` in the result, in boto3's shape
     (`HTTPStatusCode`, `HTTPHeaders`), sets a status and headers that no member stands for.
     """
-    match service.protocol:
+    protocol = protocol or service.protocol
+    match protocol:
+        case "smithy-rpc-v2-cbor":
+            response = _cbor(operation, result)
         case "json":
             response = _json(service, operation, result)
         case "query" | "ec2":
             response = _query(service, operation, result, request_id)
         case "rest-json" | "rest-xml":
             response = _rest(service, operation, result)
-        case protocol:
+        case _:
             raise ValueError(f"{service.name} speaks {protocol}, which is not written here")
     extra = result.get("ResponseMetadata", {})
     return HttpResponse(
         int(extra.get("HTTPStatusCode", response.status)),
         (
-            *_identification(service.protocol, service.name, request_id),
+            *_identification(protocol, service.name, request_id),
             *response.headers,
             *extra.get("HTTPHeaders", {}).items(),
         ),
@@ -78,6 +90,12 @@ def _identification(protocol: str, service: str, request_id: str) -> tuple[Heade
     if service == "s3" or protocol == "rest-xml":
         return (("x-amz-request-id", request_id), ("x-amz-id-2", f"sagelocal/{request_id}"))
     return (("x-amzn-RequestId", request_id),)
+
+
+def _cbor(operation: OperationModel, result: Mapping[str, Any]) -> HttpResponse:
+    shape = operation.output_shape
+    body = cbor.encode(shape, result) if shape else b""
+    return HttpResponse(200, _CBOR_HEADERS, body)
 
 
 def _json(service: Service, operation: OperationModel, result: Mapping[str, Any]) -> HttpResponse:
@@ -189,7 +207,7 @@ def serialise_fault(
     `service` is None when botocore knows none of that name; the request itself then tells the
     protocol.
     """
-    protocol = _fault_protocol(service, request)
+    protocol = protocol_of(service, request)
     shape = service.error(fault.code) if service else None
     status = _status(fault, shape)
     name = service.name if service else ""
@@ -207,20 +225,6 @@ def _status(fault: Fault, shape: StructureShape | None) -> int:
     return int(shape.metadata.get("error", {}).get("httpStatusCode", fault.status))
 
 
-def _fault_protocol(service: Service | None, request: HttpRequest) -> str:
-    """The protocol that the request came in: the service's, if it has but one."""
-    if service and len(service.model.metadata.get("protocols", ())) < 2:
-        return service.protocol
-    headers = request.headers
-    if headers.get("smithy-protocol", "") == "rpc-v2-cbor":
-        return "smithy-rpc-v2-cbor"
-    if "x-amz-target" in headers:
-        return "json"
-    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return "query"
-    return "rest-json"
-
-
 def _fault_body(
     service: Service | None,
     protocol: str,
@@ -231,8 +235,8 @@ def _fault_body(
 ) -> tuple[tuple[Header, ...], str, bytes]:
     """Headers of the error's members, content type and body."""
     if protocol == "smithy-rpc-v2-cbor":
-        body = text_map({"__type": fault.code, "message": fault.message})
-        return (("smithy-protocol", "rpc-v2-cbor"),), "application/cbor", body
+        body = cbor.text_map({"__type": fault.code, "message": fault.message})
+        return _CBOR_HEADERS[:1], _CBOR_HEADERS[1][1], body
     if protocol == "rest-xml":
         return (), "application/xml", _s3_error(request, fault, request_id)
     code = _wire_code(fault, shape)

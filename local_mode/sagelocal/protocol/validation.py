@@ -47,6 +47,7 @@ _CODES = {
     "ecr": "InvalidParameterException",
     "sts": "ValidationError",
     "iam": "ValidationError",
+    "cloudwatch": "ValidationError",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sagelocal.services import (
     cloudwatch_logs,
+    cloudwatch_metrics,
     ecr,
     endpoint_configs,
     endpoints,
@@ -28,5 +29,6 @@ OPERATIONS: OperationTable = {
     **sts.OPERATIONS,
     **iam.OPERATIONS,
     **cloudwatch_logs.OPERATIONS,
+    **cloudwatch_metrics.OPERATIONS,
     **ecr.OPERATIONS,
 }
