@@ -57,6 +57,13 @@ class Settings:
         default=None,
         metadata={"help": "upper bound of a container's memory; the machine's own if unset"},
     )
+    spot_price_ratio: float = field(
+        default=0.3,
+        metadata={
+            "help": "what a second of managed spot training costs of an on-demand one, for "
+            "BillableTimeInSeconds"
+        },
+    )
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9]{12}", self.account):
@@ -69,6 +76,8 @@ class Settings:
                 _refuse(each.name, value, "greater than 0", accepted=value > 0)
             elif each.name.endswith("_grace_seconds"):
                 _refuse(each.name, value, "at least 0", accepted=value >= 0)
+            elif each.name.endswith("_ratio"):
+                _refuse(each.name, value, "from 0 to 1", accepted=0 <= value <= 1)
 
 
 def _refuse(name: str, value: float, bound: str, *, accepted: bool) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "build": "sagelocal.cli.images:build",
     "images": "sagelocal.cli.images:images",
     "logs": "sagelocal.cli.logs:logs",
+    "interrupt": "sagelocal.cli.interrupt:interrupt",
     "doctor": "sagelocal.cli.doctor:doctor",
 }
 

@@ -6,6 +6,10 @@ here is a value: a move gives a new `TrainingJob`, which the engine commits befo
 
     Starting -> Downloading -> Training -> Uploading -> Completed | Failed
         \\____________\\___________\\-> Stopping -> Uploading -> Stopped | MaxRuntimeExceeded
+                                                             | MaxWaitTimeExceeded
+
+A managed spot job may be interrupted while it trains: Training -> Interrupted -> Starting, as often
+as it happens. A failure of the platform is repeated from Starting as often as RetryStrategy says.
 """
 
 from __future__ import annotations
@@ -44,6 +48,8 @@ class SecondaryStatus(StrEnum):
     FAILED = "Failed"
     STOPPED = "Stopped"
     MAX_RUNTIME_EXCEEDED = "MaxRuntimeExceeded"
+    MAX_WAIT_TIME_EXCEEDED = "MaxWaitTimeExceeded"
+    INTERRUPTED = "Interrupted"
 
 
 class StopCause(StrEnum):
@@ -51,21 +57,26 @@ class StopCause(StrEnum):
 
     REQUESTED = "StopTrainingJob"
     MAX_RUNTIME = "MaxRuntimeInSeconds"
+    MAX_WAIT = "MaxWaitTimeInSeconds"
 
 
 _S = SecondaryStatus
 
-# What may follow what. No state is reached twice, so every path ends.
+_STOPPED = frozenset({_S.STOPPED, _S.MAX_RUNTIME_EXCEEDED, _S.MAX_WAIT_TIME_EXCEEDED})
+
+# What may follow what. Only an interruption leads back, so every path without one ends.
 FOLLOWING: Mapping[SecondaryStatus, frozenset[SecondaryStatus]] = {
     _S.STARTING: frozenset({_S.DOWNLOADING, _S.STOPPING, _S.FAILED}),
     _S.DOWNLOADING: frozenset({_S.TRAINING, _S.STOPPING, _S.FAILED}),
-    _S.TRAINING: frozenset({_S.UPLOADING, _S.STOPPING, _S.FAILED}),
-    _S.STOPPING: frozenset({_S.UPLOADING, _S.STOPPED, _S.MAX_RUNTIME_EXCEEDED, _S.FAILED}),
-    _S.UPLOADING: frozenset({_S.COMPLETED, _S.FAILED, _S.STOPPED, _S.MAX_RUNTIME_EXCEEDED}),
+    _S.TRAINING: frozenset({_S.UPLOADING, _S.STOPPING, _S.FAILED, _S.INTERRUPTED}),
+    _S.INTERRUPTED: frozenset({_S.STARTING, _S.STOPPING, _S.FAILED}),
+    _S.STOPPING: _STOPPED | {_S.UPLOADING, _S.FAILED},
+    _S.UPLOADING: _STOPPED | {_S.COMPLETED, _S.FAILED},
     _S.COMPLETED: frozenset(),
     _S.FAILED: frozenset(),
     _S.STOPPED: frozenset(),
     _S.MAX_RUNTIME_EXCEEDED: frozenset(),
+    _S.MAX_WAIT_TIME_EXCEEDED: frozenset(),
 }
 
 # The status that goes with each secondary status; Uploading keeps the one there is.
@@ -78,6 +89,8 @@ _STATUS: Mapping[SecondaryStatus, TrainingJobStatus] = {
     _S.FAILED: TrainingJobStatus.FAILED,
     _S.STOPPED: TrainingJobStatus.STOPPED,
     _S.MAX_RUNTIME_EXCEEDED: TrainingJobStatus.STOPPED,
+    _S.MAX_WAIT_TIME_EXCEEDED: TrainingJobStatus.STOPPED,
+    _S.INTERRUPTED: TrainingJobStatus.IN_PROGRESS,
 }
 
 # What the SDK prints behind the secondary status, when a job enters it.
@@ -91,15 +104,24 @@ _MESSAGES: Mapping[SecondaryStatus, str] = {
     _S.FAILED: "Training job failed",
     _S.STOPPED: "Training job stopped",
     _S.MAX_RUNTIME_EXCEEDED: "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    _S.MAX_WAIT_TIME_EXCEEDED: "Training job wait time exceeded MaxWaitTimeInSeconds provided",
+    _S.INTERRUPTED: "Training job interrupted: the managed spot training instances were reclaimed",
 }
 PREPARING_INSTANCES = "Preparing the instances for training"
 IMAGE_DOWNLOADED = "Training image download completed. Training in progress."
+
+# Where a job's time is spent on instances.
+_ON_INSTANCES = frozenset({_S.DOWNLOADING, _S.TRAINING, _S.STOPPING, _S.UPLOADING})
 
 UNFINISHED = (TrainingJobStatus.IN_PROGRESS, TrainingJobStatus.STOPPING)
 
 
 class IllegalTransition(Exception):
     """The job is not in a state from which that state can be reached."""
+
+
+class NotInterruptible(Exception):
+    """The job cannot be interrupted; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +156,10 @@ class Verdict:
 class TrainingJob:
     """A training job at one moment. Times are seconds since 1970.
 
-    `request` is CreateTrainingJob's, without the tags. `trained_at` is when the containers had
-    been started: from then on MaxRuntimeInSeconds counts.
+    `request` is CreateTrainingJob's, without the tags. `trained_at` is when the containers of this
+    attempt had been started: from then on MaxRuntimeInSeconds counts, less the `trained_before` (in
+    seconds) of earlier attempts. `interruption` asks for the end of this attempt. `retries` counts
+    the attempts that the platform failed.
     """
 
     arn: str
@@ -155,6 +179,9 @@ class TrainingJob:
     failure_reason: str | None = None
     model_artifacts: str | None = None
     metrics: tuple[MetricData, ...] = ()
+    interruption: bool = False
+    trained_before: float = 0.0
+    retries: int = 0
 
     @classmethod
     def created(
@@ -173,11 +200,28 @@ class TrainingJob:
         return self.status not in UNFINISHED
 
     @property
+    def spot(self) -> bool:
+        """Whether it runs on managed spot instances, which may be taken from it."""
+        return bool(self.request.get("EnableManagedSpotTraining", False))
+
+    @property
     def training_seconds(self) -> int | None:
         """Whole seconds on the instances, at least one; None until it ended or if never there."""
         if self.started_at is None or self.ended_at is None:
             return None
-        return max(1, math.ceil(self.ended_at - self.started_at))
+        spent = sum(
+            (t.ended_at or self.ended_at) - t.started_at
+            for t in self.transitions
+            if t.status in _ON_INSTANCES
+        )
+        return max(1, math.ceil(spent))
+
+    def billable_seconds(self, spot_price_ratio: float) -> int | None:
+        """What is billed of `training_seconds`: for spot, what they cost of on-demand ones."""
+        seconds = self.training_seconds
+        if seconds is None or not self.spot:
+            return seconds
+        return max(1, round(seconds * spot_price_ratio))
 
     def entering(self, status: SecondaryStatus, now: float) -> TrainingJob:
         """The job in its next state. Raises IllegalTransition."""
@@ -193,7 +237,7 @@ class TrainingJob:
             modified_at=now,
         )
         if status is _S.DOWNLOADING:
-            return replace(job, started_at=now)
+            return replace(job, started_at=self.started_at or now)
         return replace(job, ended_at=now) if final and self.started_at else job
 
     def saying(self, message: str, now: float) -> TrainingJob:
@@ -210,14 +254,62 @@ class TrainingJob:
             return self
         return replace(self.entering(_S.STOPPING, now), stop_cause=cause)
 
-    def restarted(self, now: float) -> TrainingJob:
-        """The job back in Starting: what it had begun on its instances was lost.
+    def interrupting(self, now: float) -> TrainingJob:
+        """The job once its instances are to be taken away. Raises NotInterruptible."""
+        if not self.spot:
+            raise NotInterruptible(
+                f"{self.name} is no managed spot training job; only one that was created with "
+                "EnableManagedSpotTraining can be interrupted"
+            )
+        if self.secondary_status is not _S.TRAINING or self.trained_at is None:
+            raise NotInterruptible(
+                f"{self.name} is in {self.secondary_status}; only a job whose containers run (in "
+                "Training) can be interrupted"
+            )
+        return replace(self, interruption=True, modified_at=now)
 
-        Only for the engine to take up a job whose containers are not known to have started.
+    def interrupted(self, now: float) -> TrainingJob:
+        """The job without its instances, about to begin again."""
+        return self.entering(_S.INTERRUPTED, now)._attempt_ended(now)
+
+    def retried(self, now: float) -> TrainingJob:
+        """The job back in Starting because the platform failed it."""
+        closed = replace(self.transitions[-1], ended_at=now)
+        starting = Transition(_S.STARTING, PREPARING_INSTANCES, now)
+        job = replace(
+            self,
+            transitions=(*self.transitions[:-1], closed, starting),
+            retries=self.retries + 1,
+            modified_at=now,
+        )
+        return job._attempt_ended(now)
+
+    def restarted(self, now: float) -> TrainingJob:
+        """The job in Starting: after an interruption, or because what it had begun was lost.
+
+        Only for the engine, for a job whose containers are not known to have started.
         """
-        starting = Transition(_S.STARTING, PREPARING_INSTANCES, self.transitions[0].started_at)
+        if self.secondary_status is _S.INTERRUPTED:
+            return self.entering(_S.STARTING, now).saying(PREPARING_INSTANCES, now)
+        last = max(i for i, t in enumerate(self.transitions) if t.status is _S.STARTING)
+        earlier, current = self.transitions[:last], self.transitions[last]
+        starting = Transition(_S.STARTING, PREPARING_INSTANCES, current.started_at)
+        started = (t.started_at for t in earlier if t.status is _S.DOWNLOADING)
         return replace(
-            self, transitions=(starting,), started_at=None, trained_at=None, modified_at=now
+            self,
+            transitions=(*earlier, starting),
+            started_at=next(started, None),
+            trained_at=None,
+            modified_at=now,
+        )
+
+    def _attempt_ended(self, now: float) -> TrainingJob:
+        trained = now - self.trained_at if self.trained_at is not None else 0.0
+        return replace(
+            self,
+            interruption=False,
+            trained_at=None,
+            trained_before=self.trained_before + trained,
         )
 
 

@@ -6,6 +6,7 @@ in words fit for a ValidationException, for what the model's shapes cannot see.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ class TrainingSpec:
     network_isolation: bool
     metrics: tuple[MetricDefinition, ...]
     checkpoints: Checkpoints | None = None
+    max_wait_seconds: int | None = None
+    max_retries: int = 0
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> TrainingSpec:
@@ -104,6 +107,8 @@ class TrainingSpec:
             network_isolation=bool(request.get("EnableNetworkIsolation", False)),
             metrics=_metrics(algorithm.get("MetricDefinitions", ())),
             checkpoints=_checkpoints(request.get("CheckpointConfig")),
+            max_wait_seconds=request.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds"),
+            max_retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
         )
 
     @property
@@ -246,7 +251,13 @@ def _metrics(definitions: Sequence[Mapping[str, str]]) -> tuple[MetricDefinition
 def _checkpoints(config: Mapping[str, str] | None) -> Checkpoints | None:
     if config is None:
         return None
-    return Checkpoints(_s3_uri(config["S3Uri"]), config.get("LocalPath", DEFAULT_CHECKPOINT_PATH))
+    path = config.get("LocalPath", DEFAULT_CHECKPOINT_PATH)
+    if not path.startswith("/") or posixpath.normpath(path) in ("/", "/opt", "/opt/ml"):
+        raise ValueError(
+            f"Invalid LocalPath {path!r} of CheckpointConfig; it must be the absolute path of a "
+            f"folder for checkpoints alone, such as {DEFAULT_CHECKPOINT_PATH}"
+        )
+    return Checkpoints(_s3_uri(config["S3Uri"]), path)
 
 
 def _s3_uri(uri: str) -> S3Uri:

@@ -8,6 +8,7 @@ has a folder of its own on this machine, which mirrors /opt/ml:
         input/data/CHANNEL/...
         model/
         output/{data/,failure}
+        checkpoints/               where CheckpointConfig is given, mounted at its LocalPath
 
 The parts are mounted one by one, so that what an image brings in /opt/ml/code stays visible.
 """
@@ -15,15 +16,18 @@ The parts are mounted one by one, so that what an image brings in /opt/ml/code s
 from __future__ import annotations
 
 import json
+import posixpath
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sagelocal.domain.training_spec import Channel, Host, TrainingSpec
+from sagelocal.domain.training_spec import Channel, Checkpoints, Host, TrainingSpec
 from sagelocal.runtime.interface import Mount
 
 # What the cloud calls it, and Docker too.
 NETWORK_INTERFACE = "eth0"
+# What is mounted of /opt/ml, each on its own.
+PARTS = ("input", "model", "output")
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,20 @@ class OptMl:
     def channel(self, name: str) -> Path:
         return self.data / name
 
-    def mounts(self) -> tuple[Mount, ...]:
-        return tuple(
-            Mount(self.root / part, f"/opt/ml/{part}") for part in ("input", "model", "output")
-        )
+    def checkpoints(self, local_path: str) -> Path:
+        """The folder that the container sees at the LocalPath of its checkpoints."""
+        inside = PurePosixPath(posixpath.normpath(local_path))
+        for part in PARTS:
+            if inside.is_relative_to(f"/opt/ml/{part}"):
+                return self.root / inside.relative_to("/opt/ml")
+        return self.root / "checkpoints"
+
+    def mounts(self, checkpoints: Checkpoints | None = None) -> tuple[Mount, ...]:
+        parts = tuple(Mount(self.root / part, f"/opt/ml/{part}") for part in PARTS)
+        if checkpoints is None or self.checkpoints(checkpoints.path) != self.root / "checkpoints":
+            return parts
+        target = posixpath.normpath(checkpoints.path)
+        return (*parts, Mount(self.root / "checkpoints", target))
 
     def prepare(
         self, spec: TrainingSpec, host: Host, network_interface: str = NETWORK_INTERFACE
@@ -66,6 +80,8 @@ class OptMl:
         """Make the folders and write the configuration files of `host`."""
         for folder in (self.config, self.data, self.model, self.output_data):
             folder.mkdir(parents=True, exist_ok=True)
+        if spec.checkpoints is not None:
+            self.checkpoints(spec.checkpoints.path).mkdir(parents=True, exist_ok=True)
         for name, content in configuration(spec, host, network_interface).items():
             (self.config / name).write_text(json.dumps(content))
 

@@ -10,6 +10,7 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sagelocal.domain.training import StopCause, TrainingJob
@@ -82,12 +83,15 @@ class TrainingEngine:
         Raises NoSuchJob.
         """
         now = time.time()
-        job = self._tools.records.change(arn, lambda j: j.stopping(StopCause.REQUESTED, now))
-        with self._lock:
-            worker = self._workers.get(arn)
-        if worker is not None:
-            worker[0].look_again()
-        return job
+        return self._ask(arn, lambda j: j.stopping(StopCause.REQUESTED, now))
+
+    def interrupt(self, arn: str) -> TrainingJob:
+        """Take a spot job's instances away: it is stopped, and begins again from its checkpoints.
+
+        Raises NoSuchJob, NotInterruptible.
+        """
+        now = time.time()
+        return self._ask(arn, lambda j: j.interrupting(now))
 
     def close(self) -> None:
         """Let go of every job; containers go on running for the next plane."""
@@ -98,6 +102,14 @@ class TrainingEngine:
             run.close()
         for _, thread in workers:
             thread.join(CLOSE_TIMEOUT_SECONDS)
+
+    def _ask(self, arn: str, change: Callable[[TrainingJob], TrainingJob]) -> TrainingJob:
+        job = self._tools.records.change(arn, change)
+        with self._lock:
+            worker = self._workers.get(arn)
+        if worker is not None:
+            worker[0].look_again()
+        return job
 
     def _work(self, arn: str, run: TrainingRun, earlier: threading.Thread | None) -> None:
         if earlier is not None:

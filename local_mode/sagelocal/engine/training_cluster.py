@@ -39,7 +39,13 @@ class Cluster:
         for event in self._inbox.waiting():
             self._react(event)
 
-    def prepare(self, image: str) -> None:
+    def pause(self, seconds: float) -> None:
+        """Do nothing for a while. Raises Cancelled."""
+        deadline = time.time() + seconds
+        while (event := self._inbox.next(_seconds_until(deadline))) is not None:
+            self._react(event)
+
+    def prepare(self, spec: TrainingSpec) -> None:
         """Make the image ready, or raise what prevents it. Raises Cancelled.
 
         In a thread of its own: it may take minutes, and a stop must not wait for it.
@@ -47,14 +53,18 @@ class Cluster:
 
         def prepare() -> None:
             try:
-                self._tools.runtime.prepare(image)
+                self._tools.runtime.prepare(spec.image)
                 self._inbox.put(Prepared())
             except Exception as error:
                 self._inbox.put(Prepared(error))
 
-        threading.Thread(target=prepare, name=f"prepare {image}", daemon=True).start()
+        threading.Thread(target=prepare, name=f"prepare {spec.image}", daemon=True).start()
+        waited_until = wait_deadline(self._row.job(), spec)
         while True:
-            event = self._inbox.next()
+            event = self._inbox.next(_seconds_until(waited_until))
+            if event is None:
+                self._exceed(StopCause.MAX_WAIT)
+                raise Cancelled
             if isinstance(event, Prepared):
                 if event.error is not None:
                     raise event.error
@@ -110,19 +120,19 @@ class Cluster:
     def _await(
         self, job: TrainingJob, spec: TrainingSpec, handles: Mapping[str, Handle]
     ) -> dict[str, Exit]:
-        deadline = (job.trained_at or time.time()) + spec.max_runtime_seconds
         exits: dict[str, Exit] = {}
         told = False
+        deadline, cause = deadline_of(job, spec)
         while len(exits) < len(handles):
             running = {h: handle for h, handle in handles.items() if h not in exits}
             job = self._row.job()
-            if job.stop_cause and not told:
+            if (job.stop_cause or job.interruption) and not told:
                 told = True
                 self._stop(running, self._tools.settings.training_stop_grace_seconds)
-            event = self._inbox.next(None if told else max(0.0, deadline - time.time()))
+            event = self._inbox.next(None if told else _seconds_until(deadline))
             if event is None:
-                self._exceed()
-            elif isinstance(event, Ended):
+                self._exceed(cause)
+            elif isinstance(event, Ended) and event.handle == running.get(event.host):
                 exits[event.host] = _exit_of(event)
                 if exits[event.host].code != 0 and not told and len(exits) < len(handles):
                     told = True
@@ -130,16 +140,16 @@ class Cluster:
                     self._stop(running, PEER_GRACE_SECONDS)
         return exits
 
-    def _exceed(self) -> None:
+    def _exceed(self, cause: StopCause) -> None:
         now = time.time()
-        self._row.change(lambda j: j.stopping(StopCause.MAX_RUNTIME, now))
+        self._row.change(lambda j: j.stopping(cause, now))
 
     def _watch(self, host: str, handle: Handle) -> None:
         def wait() -> None:
             try:
-                self._inbox.put(Ended(host, self._tools.runtime.wait(handle)))
+                self._inbox.put(Ended(host, handle, self._tools.runtime.wait(handle)))
             except Exception as error:
-                self._inbox.put(Ended(host, error=error))
+                self._inbox.put(Ended(host, handle, error=error))
 
         threading.Thread(target=wait, name=f"wait {handle.id}", daemon=True).start()
 
@@ -150,14 +160,14 @@ class Cluster:
             try:
                 self._tools.runtime.stop(handle, grace_seconds)
             except Exception as error:
-                self._inbox.put(Ended(host, error=error))
+                self._inbox.put(Ended(host, handle, error=error))
 
         for host, handle in handles.items():
             threading.Thread(
                 target=stop, args=(host, handle), name=f"stop {handle.id}", daemon=True
             ).start()
 
-    def _react(self, event: Event | None) -> None:
+    def _react(self, event: Event) -> None:
         """To what arrives before the containers run."""
         if isinstance(event, LookAgain) and self._row.job().stop_cause:
             raise Cancelled
@@ -170,6 +180,25 @@ class Cluster:
                     f"{host} was started by the {handle.runtime} runtime, and this plane runs "
                     f"{name}; start it with `sagelocal up --runtime {handle.runtime}`"
                 )
+
+
+def deadline_of(job: TrainingJob, spec: TrainingSpec) -> tuple[float, StopCause]:
+    """When a job whose containers run is to be stopped, and why (seconds since 1970)."""
+    began = job.trained_at or time.time()
+    end = began + spec.max_runtime_seconds - job.trained_before
+    waited = wait_deadline(job, spec)
+    if waited is not None and waited < end:
+        return waited, StopCause.MAX_WAIT
+    return end, StopCause.MAX_RUNTIME
+
+
+def wait_deadline(job: TrainingJob, spec: TrainingSpec) -> float | None:
+    """When MaxWaitTimeInSeconds is over; it counts from the job's creation."""
+    return None if spec.max_wait_seconds is None else job.created_at + spec.max_wait_seconds
+
+
+def _seconds_until(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.time())
 
 
 def _exit_of(event: Ended) -> Exit:

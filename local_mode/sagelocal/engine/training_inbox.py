@@ -10,7 +10,7 @@ import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sagelocal.runtime.interface import Exit
+from sagelocal.runtime.interface import Exit, Handle
 
 
 class Cancelled(Exception):
@@ -30,6 +30,7 @@ class Ended:
     """A container ended, or what became of it cannot be known (`error`)."""
 
     host: str
+    handle: Handle
     exit: Exit | None = None
     error: Exception | None = None
 
@@ -42,7 +43,7 @@ class Prepared:
 
 
 class LookAgain:
-    """The job's row was changed by somebody else: it is asked to stop."""
+    """The job's row was changed by somebody else: it is to stop, or is interrupted."""
 
 
 class Close:

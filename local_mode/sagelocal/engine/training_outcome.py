@@ -54,6 +54,8 @@ def stopped_as(job: TrainingJob) -> SecondaryStatus:
     """The last secondary status of a job that was stopped."""
     if job.stop_cause is StopCause.MAX_RUNTIME:
         return SecondaryStatus.MAX_RUNTIME_EXCEEDED
+    if job.stop_cause is StopCause.MAX_WAIT:
+        return SecondaryStatus.MAX_WAIT_TIME_EXCEEDED
     return SecondaryStatus.STOPPED
 
 

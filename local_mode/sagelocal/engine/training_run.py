@@ -4,6 +4,7 @@ The worker is the only one that moves a job on; others ask (`look_again`, `close
 inbox, where the ends of containers arrive too, so nothing here polls:
 
     prepare (stage, image)  ->  start the containers  ->  wait for them  ->  upload  ->  end
+             ^---------------- interrupted (spot), or the platform failed ---'
 
 Each step first commits the state it belongs to. A plane that takes up a job after `kill -9` finds
 it before the containers were started (it begins again), with containers (it waits for them), or
@@ -13,13 +14,14 @@ with a verdict (it repeats the upload).
     training_row       the job's row, committed before anything is done
     training_cluster   the containers: image, start, wait, stop
     training_outcome   verdict, reason, metrics
+    checkpoints        what is kept in S3 while the containers run
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sagelocal.domain.failure_reasons import client_error, internal_error
@@ -32,6 +34,7 @@ from sagelocal.domain.training import (
 from sagelocal.domain.training_spec import TrainingSpec
 from sagelocal.engine.artifacts import UploadError, model_uri, upload
 from sagelocal.engine.channels import InputDataError, stage
+from sagelocal.engine.checkpoints import CheckpointError, CheckpointFolder, CheckpointKeeper
 from sagelocal.engine.training_cluster import Cluster
 from sagelocal.engine.training_inbox import (
     Cancelled,
@@ -47,7 +50,15 @@ from sagelocal.engine.training_row import JobRow
 from sagelocal.engine.training_tools import TrainingTools
 from sagelocal.runtime.interface import Exit, RuntimeFault, RuntimeUnavailable
 
+# Between attempts of a RetryStrategy; doubled each time.
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 60.0
+
 log = logging.getLogger(__name__)
+
+
+class PlatformFailure(Exception):
+    """The job failed through no fault of its own; what RetryStrategy repeats."""
 
 
 class TrainingRun:
@@ -60,7 +71,7 @@ class TrainingRun:
         self._cluster = Cluster(self._row, self._inbox, tools)
 
     def look_again(self) -> None:
-        """Tell the worker that the job was asked to stop."""
+        """Tell the worker that the job is to stop, or is interrupted."""
         self._inbox.put(LookAgain())
 
     def close(self) -> None:
@@ -79,31 +90,52 @@ class TrainingRun:
                 log.exception("training-job %s: gave up", self._row.arn)
 
     def _run_to_the_end(self) -> None:
+        while True:
+            try:
+                return self._attempt()
+            except PlatformFailure as failure:
+                if not self._may_retry():
+                    return self._fail(internal_error(str(failure)))
+                job = self._row.change(lambda j: j.retried(time.time()))
+                log.warning("training-job %s: attempt %d: %s", job.name, job.retries, failure)
+            try:
+                self._cluster.pause(
+                    min(FIRST_RETRY_SECONDS * 2**job.retries, LONGEST_RETRY_SECONDS)
+                )
+            except Cancelled:
+                return self._end(stopped_as(self._row.job()))
+
+    def _attempt(self) -> None:
+        """Raises PlatformFailure."""
         try:
             self._run()
         except (Closing, NoSuchJob):
             raise
         except Cancelled:
             self._end(stopped_as(self._row.job()))
-        except (InputDataError, UploadError) as error:
+        except (InputDataError, CheckpointError, UploadError) as error:
             self._fail(client_error(str(error)))
         except (RuntimeUnavailable, LostContainer) as error:
-            self._fail(internal_error(str(error)))
+            raise PlatformFailure(str(error)) from error
         except RuntimeFault as error:
             self._fail(client_error(str(error)))
         except Exception as error:
             if not self._row.closing:
                 log.exception("training-job %s", self._row.arn)
-            self._fail(internal_error(f"{type(error).__name__}: {error}"))
+            raise PlatformFailure(f"{type(error).__name__}: {error}") from error
+
+    def _may_retry(self) -> bool:
+        job = self._row.job()
+        if job.stop_cause or job.verdict:
+            return False
+        return job.retries < TrainingSpec.of(job.request).max_retries
 
     def _run(self) -> None:
-        job = self._row.job()
-        spec = TrainingSpec.of(job.request)
-        before = (SecondaryStatus.STARTING, SecondaryStatus.DOWNLOADING, SecondaryStatus.TRAINING)
-        if job.secondary_status in before and job.trained_at is None:
-            self._begin(job, spec)
-        if self._row.job().verdict is None:
-            self._decide(spec, self._cluster.see_through(spec))
+        spec = TrainingSpec.of(self._row.job().request)
+        while (job := self._row.job()).verdict is None:
+            if job.stop_cause is None and job.trained_at is None:
+                self._begin(job, spec)
+            self._see_through(spec)
         self._upload(spec)
 
     def _begin(self, job: TrainingJob, spec: TrainingSpec) -> None:
@@ -116,8 +148,10 @@ class TrainingRun:
             opt_ml = self._tools.opt_ml(job, host.name)
             opt_ml.prepare(spec, host, self._tools.runtime.network_interface)
             stage(self._tools.objects, spec, host, opt_ml, self._cluster.check_for_stop)
+        for checkpoints in self._checkpoints(job, spec):
+            checkpoints.restore(self._cluster.check_for_stop)
         self._row.enter(SecondaryStatus.TRAINING)
-        self._cluster.prepare(spec.image)
+        self._cluster.prepare(spec)
         self._cluster.start(job, spec)
 
     def _check_output(self, spec: TrainingSpec) -> None:
@@ -128,11 +162,39 @@ class TrainingRun:
                 f"`aws s3 mb s3://{spec.output.bucket}`"
             )
 
-    def _decide(self, spec: TrainingSpec, exits: Mapping[str, Exit]) -> None:
-        """From ended containers to a verdict."""
+    def _checkpoints(self, job: TrainingJob, spec: TrainingSpec) -> Sequence[CheckpointFolder]:
+        """Every host's checkpoints; none if the job has no CheckpointConfig."""
+        if spec.checkpoints is None:
+            return ()
+        folders = [self._tools.opt_ml(job, host.name) for host in spec.hosts]
+        return [
+            CheckpointFolder(
+                self._tools.objects,
+                spec.checkpoints.uri,
+                folder.checkpoints(spec.checkpoints.path),
+                folder.root / "checkpoints.json",
+            )
+            for folder in folders
+        ]
+
+    def _see_through(self, spec: TrainingSpec) -> None:
+        """From running containers to a verdict, or to an interruption."""
+        job = self._row.job()
+        with CheckpointKeeper(self._checkpoints(job, spec)) as keeper:
+            exits = self._cluster.see_through(spec)
+            fault = keeper.finish()
+        job = self._row.job()
+        if job.interruption and not job.stop_cause:
+            self._row.change(lambda j: j.interrupted(time.time()))
+            log.info("training-job %s: %s", job.name, SecondaryStatus.INTERRUPTED)
+        else:
+            self._decide(spec, exits, client_error(fault) if fault else None)
+
+    def _decide(self, spec: TrainingSpec, exits: Mapping[str, Exit], fault: str | None) -> None:
+        """`fault` is what else failed besides the containers."""
         job = self._row.job()
         metrics = metrics_of(self._tools, job, spec)
-        reason = failure_reason(self._tools, job, spec, exits)
+        reason = failure_reason(self._tools, job, spec, exits) or fault
         now = time.time()
 
         def decide(job: TrainingJob) -> TrainingJob:

@@ -58,7 +58,7 @@ class TrainingTools:
             name=container_name(self.folder, job, host),
             image=spec.image,
             log_path=log_path,
-            mounts=self.opt_ml(job, host.name).mounts(),
+            mounts=self.opt_ml(job, host.name).mounts(spec.checkpoints),
             entrypoint=spec.entrypoint or None,
             arguments=spec.arguments if custom else ("train",),
             environment=environment(spec, job.name, job.arn, job.region),

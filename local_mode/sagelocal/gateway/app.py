@@ -10,17 +10,20 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from sagelocal import __version__
 from sagelocal.gateway.body import RequestBody, buffered
+from sagelocal.gateway.controls import Controls
 from sagelocal.gateway.dispatch import Dispatcher, Exchange
 from sagelocal.gateway.handlers import HEALTH_PATH, Handler, HealthCheck, HostCheck, walk
 from sagelocal.protocol.http import Headers, HttpRequest, HttpResponse
 from sagelocal.protocol.identify import FORM
 from sagelocal.services.calls import OperationTable
+from sagelocal.services.interruptions import interrupt_training_job
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -60,6 +63,7 @@ def create_app(
     handlers: Sequence[Handler] = (
         HostCheck(settings.host),
         HealthCheck(facts),
+        Controls(partial(interrupt_training_job, plane)),
         Dispatcher(plane, operations),
     )
 

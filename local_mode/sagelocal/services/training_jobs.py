@@ -69,7 +69,8 @@ def create_training_job(plane: Plane, call: Call, params: Params) -> Result:
 
 def describe_training_job(plane: Plane, call: Call, params: Params) -> Result:
     """Everything that is known of a job, in AWS's shape."""
-    return description_of(_job(plane, call, params))
+    job = _job(plane, call, params)
+    return description_of(job, job.billable_seconds(plane.settings.spot_price_ratio))
 
 
 def list_training_jobs(plane: Plane, call: Call, params: Params) -> Result:
@@ -114,17 +115,16 @@ def delete_training_job(plane: Plane, call: Call, params: Params) -> Result:
     return {}
 
 
-def description_of(job: TrainingJob) -> dict[str, Any]:
+def description_of(job: TrainingJob, billable_seconds: int | None) -> dict[str, Any]:
     """DescribeTrainingJob's answer."""
     request = job.request
-    seconds = job.training_seconds
     moments = {
         "CreationTime": job.created_at,
         "TrainingStartTime": job.started_at,
         "TrainingEndTime": job.ended_at,
         "LastModifiedTime": job.modified_at,
-        "TrainingTimeInSeconds": seconds,
-        "BillableTimeInSeconds": seconds,
+        "TrainingTimeInSeconds": job.training_seconds,
+        "BillableTimeInSeconds": billable_seconds,
         "FailureReason": job.failure_reason,
     }
     described: dict[str, Any] = {
@@ -198,7 +198,7 @@ def _spec(params: Params) -> TrainingSpec:
 
 def _refuse_what_is_not_here(params: Params, spec: TrainingSpec) -> None:
     """What the cloud has and sagelocal has not, rather than a job that quietly does less."""
-    for member in ("CheckpointConfig", "ServerlessJobConfig", "ModelPackageConfig"):
+    for member in ("ServerlessJobConfig", "ModelPackageConfig"):
         if member in params:
             raise validation(
                 f"{member} is not supported by this version of sagelocal; leave it out"

@@ -30,6 +30,7 @@ from sagelocal.runtime.interface import (
     Exit,
     Handle,
     RuntimeFault,
+    RuntimeUnavailable,
     UnknownImage,
 )
 from sagelocal.settings import Settings
@@ -66,6 +67,8 @@ class ScriptRuntime:
         self._root = root
         self.slow_images_ready = threading.Event()
         self.removed_networks: list[str] = []
+        # How many more starts find the runtime out of reach.
+        self.failures = 0
         root.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, image: str) -> None:
@@ -77,6 +80,9 @@ class ScriptRuntime:
             raise UnknownImage(f"no image answers to {image!r}")
 
     def start(self, spec: ContainerSpec) -> Handle:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeUnavailable("the engine does not answer")
         folder = self._root / spec.name
         leftover = Handle(self.name, json.dumps({"pid": None, "name": spec.name}))
         if folder.exists():

@@ -192,7 +192,25 @@ def test_data_that_is_not_there_is_refused_at_once(training: Any, uri: str) -> N
         ),
         ({"RoleArn": "nobody-at-all-is-this-role"}, "ValidationException: 1 validation error"),
         ({"InputDataConfig": [channel("s3://bucket/x", InputMode="Pipe")]}, "Input mode Pipe"),
-        ({"CheckpointConfig": {"S3Uri": "s3://bucket/c"}}, "CheckpointConfig is not supported"),
+        (
+            {"CheckpointConfig": {"S3Uri": "s3://bucket/c", "LocalPath": "checkpoints"}},
+            "Invalid LocalPath 'checkpoints' of CheckpointConfig",
+        ),
+        (
+            {"CheckpointConfig": {"S3Uri": "https://bucket/c"}},
+            "Invalid S3 URI 'https://bucket/c'",
+        ),
+        (
+            {"EnableManagedSpotTraining": True},
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to",
+        ),
+        (
+            {
+                "EnableManagedSpotTraining": True,
+                "StoppingCondition": {"MaxRuntimeInSeconds": 5, "MaxWaitTimeInSeconds": 4},
+            },
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to",
+        ),
         (
             {"StoppingCondition": {"MaxRuntimeInSeconds": 5, "MaxWaitTimeInSeconds": 5}},
             "ValidationException: Invalid MaxWaitTimeInSeconds. It is only supported when",

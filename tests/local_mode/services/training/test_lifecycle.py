@@ -1,0 +1,172 @@
+"""Checkpoints and spot interruptions as a boto3 user sees them, on both runtimes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+IMAGE = Path(__file__).parent / "images" / "script"
+SPOT = {
+    "EnableManagedSpotTraining": True,
+    "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900},
+    "CheckpointConfig": {"S3Uri": "s3://bucket/ckpt"},
+}
+# Saves an epoch, waits to be interrupted, saves another; the next run finds both and ends.
+RESUMES = """
+config = json.loads((base / "input/config/checkpointconfig.json").read_text())
+print(json.dumps(config, sort_keys=True), flush=True)
+folder = base / "checkpoints"
+def stop(*_):
+    (folder / "on-sigterm").write_text("saved")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+found = sorted(path.name for path in folder.iterdir())
+print("found", *found, flush=True)
+if "on-sigterm" not in found:
+    (folder / "epoch-1").write_text("one")
+    print("waiting", flush=True)
+    while True:
+        signal.pause()
+(base / "model/weights").write_text("trained")
+"""
+
+
+def interrupt(
+    plane: Any, name: str, body: bytes = b"{}", content_type: str = "application/json"
+) -> tuple[int, dict[str, Any]]:
+    """What `POST .../interruption` answers."""
+    request = urllib.request.Request(
+        f"{plane.url}/_sagelocal/training-jobs/{name}/interruption",
+        data=body,
+        headers={"Content-Type": content_type},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def keys(training: Any, prefix: str) -> list[str]:
+    found = training.s3.list_objects_v2(Bucket="bucket", Prefix=prefix)
+    return [item["Key"] for item in found.get("Contents", [])]
+
+
+@pytest.fixture
+def docker_training(start_training: Callable[..., Any]) -> Iterator[Any]:
+    """A plane on Docker, whose containers are removed with it."""
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", "sagelocal/test-script:1", str(IMAGE)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    training = start_training(runtime="docker", training_stop_grace_seconds=20)
+    yield training
+    training.plane.stop()
+    folder = training.plane.data_dir.resolve() / "docker"
+    filters = ["--filter", f"label=sagelocal.folder={folder}"]
+    found = subprocess.run(
+        ["docker", "ps", "--all", "--quiet", *filters], capture_output=True, text=True, check=True
+    ).stdout.split()
+    for container in found:
+        subprocess.run(["docker", "rm", "--force", container], check=True, capture_output=True)
+
+
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+def either(request: pytest.FixtureRequest) -> Any:
+    """A plane on each runtime."""
+    return request.getfixturevalue("training" if request.param == "process" else "docker_training")
+
+
+def test_an_interrupted_spot_job_resumes_from_its_checkpoints(either: Any) -> None:
+    training = either
+    training.put("ckpt/from-an-earlier-job", b"0")
+    training.create("job", RESUMES, **SPOT)
+    training.await_line("job", "waiting")
+
+    training.await_that("job", lambda _: "ckpt/epoch-1" in keys(training, "ckpt/"))
+    assert training.describe("job")["SecondaryStatus"] == "Training"
+    status, answer = interrupt(training.plane, "job")
+    assert (status, answer["SecondaryStatus"]) == (200, "Training")
+    job = training.await_end("job")
+
+    assert job["TrainingJobStatus"] == "Completed", job
+    assert [t["Status"] for t in job["SecondaryStatusTransitions"]] == [
+        *("Starting", "Downloading", "Training", "Interrupted"),
+        *("Starting", "Downloading", "Training", "Uploading", "Completed"),
+    ]
+    lines = training.lines("job")
+    assert '{"LocalPath": "/opt/ml/checkpoints", "S3Uri": "s3://bucket/ckpt"}' in lines
+    assert "found from-an-earlier-job" in lines
+    assert "found epoch-1 from-an-earlier-job on-sigterm" in lines
+    assert keys(training, "ckpt/") == [
+        *("ckpt/epoch-1", "ckpt/from-an-earlier-job", "ckpt/on-sigterm")
+    ]
+    assert training.archive(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"weights": b"trained"}
+    assert job["CheckpointConfig"] == {"S3Uri": "s3://bucket/ckpt"}
+    assert job["EnableManagedSpotTraining"] is True
+    assert 1 <= job["BillableTimeInSeconds"] <= job["TrainingTimeInSeconds"]
+
+
+def test_a_killed_plane_goes_on_with_checkpoints_and_interruption(training: Any) -> None:
+    training.create("job", RESUMES, **SPOT)
+    training.await_line("job", "waiting")
+    training.plane.restart()
+    training.await_that("job", lambda _: "ckpt/epoch-1" in keys(training, "ckpt/"))
+    assert interrupt(training.plane, "job")[0] == 200
+    training.plane.restart()
+    assert training.await_end("job")["TrainingJobStatus"] == "Completed"
+    assert "found epoch-1 on-sigterm" in training.lines("job")
+
+
+def test_the_price_of_spot_is_a_setting(start_training: Callable[..., Any]) -> None:
+    training = start_training(spot_price_ratio=0.0)
+    job = training.run("job", "time.sleep(1.2)", **{**SPOT, "CheckpointConfig": None})
+    assert (job["TrainingTimeInSeconds"], job["BillableTimeInSeconds"]) == (2, 1)
+
+
+def test_what_cannot_be_interrupted_is_told_why(training: Any) -> None:
+    training.run("on-demand")
+    for name, body, content_type, status, code, words in (
+        ("nobody", b"{}", "application/json", 404, "ResourceNotFound", "no training job named"),
+        ("on-demand", b"{}", "application/json", 400, "ValidationException", "no managed spot"),
+        ("on-demand", b"", "text/plain", 400, "ValidationException", "Content-Type"),
+        ("on-demand", b"{", "application/json", 400, "ValidationException", "is no JSON"),
+        ("on-demand", b"[]", "application/json", 400, "ValidationException", "a JSON object"),
+        ("on-demand", b" " * 70_000, "application/json", 400, "ValidationException", "65536 bytes"),
+        (
+            *("on-demand", b'{"Region": "eu-west-1"}', "application/json", 404),
+            *("ResourceNotFound", "no training job named"),
+        ),
+    ):
+        found, answer = interrupt(training.plane, name, body, content_type)
+        assert (found, answer["__type"]) == (status, code)
+        assert words in answer["message"]
+
+
+def test_other_paths_of_the_planes_own_do_not_exist(training: Any) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(training.plane.url + "/_sagelocal/elsewhere", timeout=10)
+    assert caught.value.code == 404
+    with caught.value as error:
+        assert json.load(error)["message"] == "There is nothing at /_sagelocal/elsewhere."
+
+
+def test_a_page_of_another_name_cannot_interrupt(training: Any) -> None:
+    request = urllib.request.Request(
+        f"{training.plane.url}/_sagelocal/training-jobs/job/interruption",
+        data=b"{}",
+        headers={"Content-Type": "application/json", "Host": "evil.example"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)
+    with caught.value:
+        assert caught.value.code == 403
