@@ -100,7 +100,7 @@ class TrainingRun:
                 log.warning("training-job %s: attempt %d: %s", job.name, job.retries, failure)
             try:
                 self._cluster.pause(
-                    min(FIRST_RETRY_SECONDS * 2**job.retries, LONGEST_RETRY_SECONDS)
+                    min(FIRST_RETRY_SECONDS * 2 ** (job.retries - 1), LONGEST_RETRY_SECONDS)
                 )
             except Cancelled:
                 return self._end(stopped_as(self._row.job()))
