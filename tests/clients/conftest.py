@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,12 @@ class Terminal:
         return self.sagelocal(
             "exec", "--", self.clients, "-W", "ignore", "-c", code, *map(str, arguments)
         )
+
+
+@pytest.fixture(scope="session")
+def make_terminal(clients_python: Path) -> Callable[[Path, str], Terminal]:
+    """`make_terminal(data, runtime)`, for a test that starts and ends its plane itself."""
+    return lambda data, runtime: Terminal(data, runtime, clients_python)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ local folder, a local archive or a single file.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 import tempfile
@@ -54,12 +55,36 @@ def _bring_from_disk(source: Path, code: Path) -> None:
 
 
 def _extract(archive: Path, code: Path, name: str) -> None:
-    """Unpack within `code`: the filter refuses members that would land elsewhere."""
+    """Unpack within `code`; members that would land elsewhere are refused."""
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(code, filter="data")
+            _extract_all(tar, code.resolve())
     except tarfile.TarError as error:
         raise ScriptError(
             f"{name} is not a usable source archive ({error}): it must be a .tar.gz with the "
             "entry point at its top"
         ) from error
+
+
+def _extract_all(tar: tarfile.TarFile, code: Path) -> None:
+    """By hand: Python before 3.11.4, which Debian 12 has, knows no extraction filters."""
+    tar.extraction_filter = lambda member, path: member
+    for member in tar:
+        _require_inside(member, code)
+        member.mode = 0o755 if member.isdir() else (member.mode | 0o600) & 0o755
+        member.uid, member.gid = os.geteuid(), os.getegid()
+        member.uname = member.gname = ""
+        tar.extract(member, code)
+
+
+def _require_inside(member: tarfile.TarInfo, code: Path) -> None:
+    """Raises TarError for what is no file, folder or link within the folder `code`."""
+    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+        raise tarfile.TarError(f"{member.name!r} is a device or a pipe")
+    places = [code / member.name]
+    if member.issym():
+        places.append((code / member.name).parent / member.linkname)
+    elif member.islnk():
+        places.append(code / member.linkname)
+    if not all(place.resolve().is_relative_to(code) for place in places):
+        raise tarfile.TarError(f"{member.name!r} would be written or lead outside of its folder")

@@ -21,6 +21,7 @@ from sagelocal.domain.models import Container
 from sagelocal.engine.endpoint_records import EndpointRecords
 from sagelocal.engine.instance_keeper import InstanceKeeper, Member, Timing
 from sagelocal.engine.model_data import model_mounts, stage
+from sagelocal.engine.service_access import service_access
 from sagelocal.runtime.interface import ContainerSpec, Runtime
 from sagelocal.settings import Settings
 from sagelocal.store.logs import LogStore, NoSuchLog
@@ -138,6 +139,7 @@ class HostingTools:
         container = variant.containers[position]
         vcpus, memory_bytes = _machine(variant)
         folder = self._container_folder(endpoint, deployment, variant, position)
+        access = {} if variant.network_isolation else service_access(self.settings, self.runtime)
         return ContainerSpec(
             name=f"{endpoint.name}-{variant.name}-{instance.id}-{position}",
             image=container.image,
@@ -146,7 +148,7 @@ class HostingTools:
             ),
             mounts=model_mounts(container, folder),
             arguments=("serve",),
-            environment=environment(endpoint.region, variant, position),
+            environment=access | environment(endpoint.region, variant, position),
             hostname=container.hostname,
             port=CONTAINER_PORT + position,
             memory_bytes=min(memory_bytes, self._machine_memory()),

@@ -14,6 +14,7 @@ from sagelocal.domain.instances import instance
 from sagelocal.domain.training import TrainingJob
 from sagelocal.domain.training_spec import Host, TrainingSpec
 from sagelocal.engine.opt_ml import OptMl, environment
+from sagelocal.engine.service_access import service_access
 from sagelocal.engine.training_records import TrainingRecords
 from sagelocal.runtime.interface import (
     ContainerSpec,
@@ -54,6 +55,7 @@ class TrainingTools:
     ) -> ContainerSpec:
         """One host's container: `train`, or the entry point that the request names instead."""
         custom = bool(spec.entrypoint or spec.arguments)
+        access = {} if spec.network_isolation else service_access(self.settings, self.runtime)
         return ContainerSpec(
             name=container_name(self.folder, job, host),
             image=spec.image,
@@ -61,7 +63,7 @@ class TrainingTools:
             mounts=self.opt_ml(job, host.name).mounts(spec.checkpoints),
             entrypoint=spec.entrypoint or None,
             arguments=spec.arguments if custom else ("train",),
-            environment=environment(spec, job.name, job.arn, job.region),
+            environment=access | environment(spec, job.name, job.arn, job.region),
             hostname=host.name,
             memory_bytes=self.memory_bytes(host),
             cpus=float(min(instance(host.instance_type).vcpus, os.cpu_count() or 1)),

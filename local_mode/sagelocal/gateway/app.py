@@ -19,7 +19,7 @@ from sagelocal import __version__
 from sagelocal.gateway.body import RequestBody, buffered
 from sagelocal.gateway.controls import Controls
 from sagelocal.gateway.dispatch import Dispatcher, Exchange
-from sagelocal.gateway.handlers import HEALTH_PATH, Handler, HealthCheck, HostCheck, walk
+from sagelocal.gateway.handlers import HEALTH_PATH, Handler, HealthCheck, HostCheck, PeerCheck, walk
 from sagelocal.protocol.http import Headers, HttpRequest, HttpResponse
 from sagelocal.protocol.identify import FORM
 from sagelocal.services.calls import OperationTable
@@ -61,6 +61,7 @@ def create_app(
         }
 
     handlers: Sequence[Handler] = (
+        PeerCheck(settings.host, plane.runtime.is_container),
         HostCheck(settings.host),
         HealthCheck(facts),
         Controls(partial(interrupt_training_job, plane)),
@@ -71,7 +72,9 @@ def create_app(
         body = _body(environ)
         request = to_request(environ, body)
         host = request.headers.get("host", f"{settings.host}:{settings.port}")
-        exchange = Exchange(request, f"{environ['wsgi.url_scheme']}://{host}")
+        exchange = Exchange(
+            request, f"{environ['wsgi.url_scheme']}://{host}", peer=environ["REMOTE_ADDR"]
+        )
         response = walk(handlers, exchange)
         body.drain()
         if request.path != HEALTH_PATH:

@@ -38,6 +38,7 @@ class Exchange:
 
     request: HttpRequest
     base_url: str
+    peer: str = "127.0.0.1"
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started: float = field(default_factory=time.monotonic)
     service: str = "?"

@@ -72,6 +72,29 @@ class HostCheck:
         return address is not None and address.is_loopback
 
 
+class PeerCheck:
+    """Refuses who is neither on this machine nor in a container of it.
+
+    Containers of an engine find us at an address of its bridge, and Linux lets whoever is on a
+    network of this machine send to any address of it, so the address alone does not say who asks.
+    A plane that was told to listen to the network asks nobody.
+    """
+
+    def __init__(self, configured_host: str, is_container: Callable[[str], bool]) -> None:
+        self._is_private = _is_loopback(configured_host)
+        self._is_container = is_container
+
+    def __call__(self, exchange: Exchange) -> HttpResponse | None:
+        peer = exchange.peer
+        if not self._is_private or _is_loopback(peer) or self._is_container(peer):
+            return None
+        return _refusal(
+            exchange,
+            f"{peer} is neither this machine nor one of its containers. Start the control plane "
+            "with --host ADDRESS to let others in.",
+        )
+
+
 class HealthCheck:
     """Answers /_sagelocal/health; `facts` is what the plane says of itself."""
 
@@ -97,6 +120,11 @@ def walk(handlers: Sequence[Handler], exchange: Exchange) -> HttpResponse:
 def _refusal(exchange: Exchange, text: str) -> HttpResponse:
     exchange.fault = Fault("AccessDeniedException", text, status=403)
     return serialise_fault(None, exchange.request, exchange.fault, exchange.request_id)
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

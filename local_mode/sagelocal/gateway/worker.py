@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import ipaddress
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from sagelocal.gateway.app import UNDERSCORE, create_app
+from sagelocal.gateway.listening import listen
 from sagelocal.runtime.interface import RuntimeFault
 from sagelocal.services.calls import OperationTable
 from sagelocal.settings import Settings
@@ -41,6 +43,7 @@ KEEPALIVE_SECONDS = 75
 WORKER_GRACE_SECONDS = 2
 ARBITER_GRACE_SECONDS = 4
 
+_log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -58,8 +61,10 @@ class PlaneApplication(BaseApplication):
         self._open_plane = open_plane
         self._operations = operations
         self._listener = listener
+        self._address = str(listener.getsockname()[0])
         self._plane = ExitStack()
         self._arbiter_pid = os.getpid()
+        self._worker: PlaneWorker | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -96,14 +101,33 @@ class PlaneApplication(BaseApplication):
             plane = self._plane.enter_context(self._open_plane(self._settings))
         except (RuntimeFault, OSError, sqlite3.Error) as error:
             raise AppImportError(f"cannot start: {error}") from error
+        self._listen_to_containers(plane.runtime.host_address())
         return create_app(plane, self._operations, pid=self._arbiter_pid)
 
-    def _die_with_arbiter(self, _arbiter: Any, worker: ThreadWorker) -> None:
+    def _listen_to_containers(self, host: str) -> None:
+        """Where containers find this machine, if that is an address of it and not yet ours."""
+        try:
+            wanted = ipaddress.ip_address(host)
+            taken = ipaddress.ip_address(self._address)
+        except ValueError:
+            return
+        if self._worker is None or wanted == taken or taken.is_unspecified:
+            return
+        try:
+            self._worker.sockets.append(listen(host, self._settings.port))
+        except OSError as error:
+            _log.warning(
+                "containers cannot reach S3 and the other services here: %s:%d: %s",
+                *(host, self._settings.port, error.strerror),
+            )
+
+    def _die_with_arbiter(self, _arbiter: Any, worker: PlaneWorker) -> None:
         if sys.platform == "linux":
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self._arbiter_pid:
             os._exit(0)  # it ended before the request to be told of it
         worker.cfg.set("graceful_timeout", WORKER_GRACE_SECONDS)
+        self._worker = worker
 
     def _close(self, _arbiter: Any, _worker: ThreadWorker) -> None:
         self._plane.close()

@@ -38,6 +38,7 @@ from docker.types import LogConfig, Mount
 from docker.utils import kwargs_from_env
 
 from sagelocal.runtime.docker_logs import LogFollower, Position
+from sagelocal.runtime.docker_networks import Networks
 from sagelocal.runtime.images import ImageCatalog
 from sagelocal.runtime.interface import (
     ContainerSpec,
@@ -91,6 +92,7 @@ class DockerRuntime:
                 timeout=_TIMEOUT_SECONDS,
                 max_pool_size=_MAX_POOL_SIZE,
             )
+            self._networks = Networks(self._api)
             self._take_up()
 
     @property
@@ -159,6 +161,17 @@ class DockerRuntime:
                 return None
             self._addresses[handle.id] = found
         return self._addresses[handle.id]
+
+    def host_address(self) -> str:
+        """The bridge's address here, or Docker Desktop's name for this machine."""
+        with _engine_errors():
+            return self._networks.host_address()
+
+    def is_container(self, address: str) -> bool:
+        """Whether it lies in a network of the engine; False while no engine answers."""
+        with contextlib.suppress(RuntimeFault), _engine_errors():
+            return self._networks.contains(address)
+        return False
 
     def remove(self, handle: Handle) -> None:
         """Kill and remove the container with what the engine kept of it."""

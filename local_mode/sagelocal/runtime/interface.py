@@ -117,6 +117,12 @@ class Runtime(Protocol):
     def address(self, handle: Handle) -> str | None:
         """`http://127.0.0.1:PORT` where its port is reached from this process; None if ended."""
 
+    def host_address(self) -> str:
+        """This machine's own address or name, as a container with a network finds it."""
+
+    def is_container(self, address: str) -> bool:
+        """Whether an IP address is one that containers may have."""
+
     def remove(self, handle: Handle) -> None:
         """Forget it and free what it holds (not its mounts or log). Harmless if gone."""
 

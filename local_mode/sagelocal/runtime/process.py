@@ -8,6 +8,7 @@ outlives the plane. What is as in a container, and what is not:
   tree is at SAGEMAKER_BASE_DIR, its mounts are symbolic links, read-only is not enforced, and the
   host name is the machine's.
 - The environment holds the image's, the caller's, and of the plane's own only `PASSED_ON`.
+- What pip installs is the container's own (`private_environment`) and goes with it.
 - HOME and the working directory are folders of its own. The rest of the file system, the process
   table and /tmp are the machine's.
 - Memory and cpus are limited by a control group where this user may make one. Without one, a
@@ -26,6 +27,7 @@ outlives the plane. What is as in a container, and what is not:
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import logging
 import os
@@ -49,6 +51,7 @@ from sagelocal.runtime.environments import Environment, Environments, default_fo
 from sagelocal.runtime.images import ImageCatalog, ImageFamily
 from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, RuntimeFault
 from sagelocal.runtime.loopback import LoopbackAddresses
+from sagelocal.runtime.private_environment import make_private
 from sagelocal.runtime.supervisor import cgroups, proc
 
 NAME = "process"
@@ -58,6 +61,7 @@ PASSED_ON = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"),
     "LD_LIBRARY_PATH",
 )
+LOOPBACK = "127.0.0.1"
 # A container that is gone, with nobody who saw its end, counts as killed.
 LOST = Exit(code=137)
 
@@ -104,6 +108,11 @@ class _Layout:
     def scratch(self) -> Path:
         """A mount point for the supervisor's own use."""
         return self.folder / "scratch"
+
+    @property
+    def environment(self) -> Path:
+        """Where its Python installs packages."""
+        return self.folder / "environment"
 
     @property
     def hosts(self) -> Path:
@@ -214,6 +223,14 @@ class ProcessRuntime:
             return None
         return f"http://127.0.0.1:{state['port']}"
 
+    def host_address(self) -> str:
+        """Loopback: processes share the machine's network."""
+        return LOOPBACK
+
+    def is_container(self, address: str) -> bool:
+        """Any address of loopback."""
+        return ipaddress.ip_address(address).is_loopback
+
     def remove(self, handle: Handle) -> None:
         """Kill what is left of it and delete its folder."""
         layout = _Layout(Path(handle.id))
@@ -286,7 +303,8 @@ class ProcessRuntime:
         port: int | None,
     ) -> dict[str, str]:
         variables = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
-        variables["PATH"] = f"{environment.scripts}:{_SYSTEM_PATH}"
+        scripts = make_private(environment.folder, layout.environment)
+        variables["PATH"] = f"{scripts}:{_SYSTEM_PATH}"
         variables["HOME"] = str(layout.home)
         # As in the images, whatever this machine speaks and wherever it is.
         variables |= {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONUNBUFFERED": "1"}

@@ -102,7 +102,12 @@ OPERATIONS: OperationTable = {
 def open_plane(settings: Settings) -> Iterator[Any]:
     if "fail" in sys.argv:
         raise RuntimeUnavailable("Docker does not answer; start it or use --runtime process")
-    yield SimpleNamespace(settings=settings, runtime=SimpleNamespace(name="none"))
+    runtime = SimpleNamespace(
+        name="none",
+        host_address=lambda: "127.0.0.2",
+        is_container=lambda address: address == "127.0.0.3",
+    )
+    yield SimpleNamespace(settings=settings, runtime=runtime)
     (settings.data_dir / "closed").touch()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable
@@ -144,3 +145,20 @@ def test_a_position_outlives_its_writer(tmp_path: Path) -> None:
     assert Position(tmp_path / "p.position").read() == (12, 3456)
     position.forget()
     assert position.read() == (0, 0)
+
+
+def test_containers_find_the_machine_at_an_address_of_its_bridge(docker_place: Any) -> None:
+    address = docker_place.runtime.host_address()
+    script = f"import socket; print(socket.create_connection(('{address}', PORT), 5).getpeername())"
+    with socket.create_server((address, 0)) as server:
+        port = server.getsockname()[1]
+        ended, lines = docker_place.run("python", "-c", script.replace("PORT", str(port)))
+        connection, (peer, _) = server.accept()
+        connection.close()
+    assert ended.code == 0, lines
+    assert docker_place.runtime.is_container(peer)
+
+
+def test_only_addresses_of_the_engines_networks_are_containers(docker_place: Any) -> None:
+    assert not docker_place.runtime.is_container("192.0.2.200")
+    assert not docker_place.runtime.is_container("not an address")

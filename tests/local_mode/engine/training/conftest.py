@@ -137,6 +137,12 @@ class ScriptRuntime:
     def address(self, handle: Handle) -> str | None:
         return None
 
+    def host_address(self) -> str:
+        return "127.0.0.1"
+
+    def is_container(self, address: str) -> bool:
+        return address == "127.0.0.1"
+
     def remove(self, handle: Handle) -> None:
         folder = self._root / json.loads(handle.id)["name"]
         for file in folder.glob("*"):

@@ -299,3 +299,38 @@ def test_a_job_adds_little_to_its_container(training: Any) -> None:
         steps["Training"]["EndTime"] - steps["Training"]["StartTime"]
     ).total_seconds()
     assert total - training_seconds < 0.5
+
+
+def test_a_job_reaches_the_plane_it_runs_on(training: Any) -> None:
+    script = """
+        import os, urllib.request
+        url = os.environ["AWS_ENDPOINT_URL"] + "/bucket/greeting"
+        print(urllib.request.urlopen(url).read().decode())
+        print(sorted(name for name in os.environ if name.startswith("AWS_")))
+    """
+    training.put("greeting", b"hello job")
+
+    assert training.run("reaching", script)["TrainingJobStatus"] == "Completed"
+
+    assert training.lines("reaching")[-2:] == [
+        "hello job",
+        "['AWS_ACCESS_KEY_ID', 'AWS_EC2_METADATA_DISABLED', 'AWS_ENDPOINT_URL', 'AWS_REGION', "
+        "'AWS_SECRET_ACCESS_KEY']",
+    ]
+
+
+def test_the_jobs_own_settings_win_over_the_planes(training: Any) -> None:
+    script = "import os; print(os.environ['AWS_ENDPOINT_URL'])"
+    own = {"AWS_ENDPOINT_URL": "https://example.com"}
+
+    training.run("own-address", script, Environment=own)
+
+    assert training.lines("own-address")[-1] == "https://example.com"
+
+
+def test_an_isolated_job_is_told_of_no_address(training: Any) -> None:
+    script = "import os; print([name for name in os.environ if 'ENDPOINT' in name])"
+
+    training.run("isolated", script, EnableNetworkIsolation=True)
+
+    assert training.lines("isolated")[-1] == "[]"

@@ -1,0 +1,1 @@
+WORDS = "imported from the installed package"
