@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -53,16 +53,6 @@ class MetricData:
 def as_shown(line: str) -> str:
     """A log line as CloudWatch shows it."""
     return line.replace("\t", "#011")
-
-
-def values_over_time(
-    definition: MetricDefinition, lines: Iterable[tuple[float, str]]
-) -> Iterator[tuple[float, float]]:
-    """Every value of a metric in `lines` (time, text), with its time."""
-    for timestamp, text in lines:
-        value = definition.value_in(text)
-        if value is not None:
-            yield timestamp, value
 
 
 def final_metrics(

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.domain.metrics import MetricDefinition, values_over_time
 from sagelocal.domain.statistics import MOST_DATAPOINTS, STATISTICS, Span, by_period
 from sagelocal.domain.training import KIND, LOG_GROUP, TrainingJob
 from sagelocal.domain.training_spec import TrainingSpec
+from sagelocal.engine.metric_reading import every_value, last_values
 from sagelocal.protocol.faults import Fault
 from sagelocal.services.calls import Call, OperationTable, Params, Result
 from sagelocal.services.paging import position_of, token_of
@@ -152,11 +153,9 @@ def _jobs(plane: Plane, call: Call, name: str | None) -> Iterator[TrainingJob]:
 
 def _printed_metrics(plane: Plane, job: TrainingJob) -> Sequence[str]:
     """What an ended job has the last values of; what a running one has printed so far."""
-    if job.finished:
-        return [metric.name for metric in job.metrics]
     definitions = TrainingSpec.of(job.request).metrics
-    names = dict.fromkeys(definition.name for definition in definitions)
-    return [name for name in names if any(True for _ in _printed(plane, job, definitions, name))]
+    found = job.metrics if job.finished else last_values(definitions, _logs(plane, job))
+    return [metric.name for metric in found]
 
 
 def _values(plane: Plane, call: Call, metric: Metric) -> Iterable[tuple[float, float]]:
@@ -164,22 +163,15 @@ def _values(plane: Plane, call: Call, metric: Metric) -> Iterable[tuple[float, f
     name = metric.job_name
     job = plane.training.records.find(call.scope.region, name) if name else None
     if job is None:
-        return ()
-    return _printed(plane, job, TrainingSpec.of(job.request).metrics, metric.name)
+        return
+    for definition in TrainingSpec.of(job.request).metrics:
+        if definition.name == metric.name:
+            for each in every_value(definition, _logs(plane, job)):
+                yield each.timestamp, each.value
 
 
-def _printed(
-    plane: Plane, job: TrainingJob, definitions: Iterable[MetricDefinition], name: str
-) -> Iterator[tuple[float, float]]:
-    for definition in definitions:
-        if definition.name == name:
-            yield from values_over_time(definition, _lines(plane, job))
-
-
-def _lines(plane: Plane, job: TrainingJob) -> Iterator[tuple[float, str]]:
-    for host in job.hosts:
-        for event in plane.logs.lines(LOG_GROUP, host.log_stream):
-            yield event.timestamp / 1000, event.text
+def _logs(plane: Plane, job: TrainingJob) -> Sequence[Path]:
+    return [plane.logs.path(LOG_GROUP, host.log_stream) for host in job.hosts]
 
 
 def _span(start: datetime, end: datetime, period_seconds: int) -> Span:
