@@ -112,6 +112,15 @@ def test_a_container_that_ends_at_its_start_fails_the_endpoint_at_once(hosting: 
     assert "the model is broken" in reason
 
 
+def test_a_container_that_takes_too_much_memory_fails_the_endpoint(
+    start_hosting: Callable[..., Any],
+) -> None:
+    hosting = start_hosting(max_memory_bytes=128 * 1024**2)
+    hosting.create("hungry", hosting.container(START="hungry:600"))
+    reason = hosting.await_status("hungry", "Failed", seconds=15)["FailureReason"]
+    assert "The container was killed because it ran out of memory before it answered" in reason
+
+
 @pytest.mark.parametrize(
     ("start", "problem"), [("sick", "it answered 503"), ("mute", "did not answer within 0.3")]
 )

@@ -1,7 +1,7 @@
 """A container for tests: it answers with what it got, or does what it is told.
 
-The environment says how it starts (START = exit | mute | sick | slow:SECONDS) and what it is called
-(MODEL_TAG); the body of a request may be `sleep SECONDS`, `die`, `status CODE WORDS`, `file NAME`,
+The environment says how it starts (START = exit | hungry:MEBIBYTES | mute | sick | slow:SECONDS)
+and what it is called (MODEL_TAG); the body of a request may be `sleep SECONDS`, `die`, `status CODE WORDS`, `file NAME`,
 `environment NAME`, `headers` or `garbage`. Anything else comes back as it is.
 """
 
@@ -110,6 +110,9 @@ def main() -> None:
     if START == "exit":
         print("the model is broken", flush=True)
         sys.exit(7)
+    if START == "hungry":
+        print("loading", len(bytearray(int(START_VALUE) * 1024**2)), "bytes", flush=True)
+        time.sleep(20)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     Server(
         ("0.0.0.0", int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))), Handler
