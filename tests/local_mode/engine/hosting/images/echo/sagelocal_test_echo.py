@@ -1,8 +1,9 @@
 """A container for tests: it answers with what it got, or does what it is told.
 
 The environment says how it starts (START = exit | hungry:MEBIBYTES | mute | sick | slow:SECONDS)
-and what it is called (MODEL_TAG); the body of a request may be `sleep SECONDS`, `die`, `status CODE WORDS`, `file NAME`,
-`environment NAME`, `headers` or `garbage`. Anything else comes back as it is.
+and what it is called (MODEL_TAG); the body of a request may be `sleep SECONDS`, `die`,
+`status CODE WORDS`, `file NAME`, `environment NAME`, `headers` or `garbage`. Anything else comes
+back as it is.
 """
 
 import json
