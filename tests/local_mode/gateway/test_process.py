@@ -38,6 +38,24 @@ def test_a_data_directory_that_was_there_keeps_its_permissions(
     assert server.data_dir.stat().st_mode & 0o777 == 0o755
 
 
+def test_more_clients_than_threads_ask_again_and_again_and_all_are_answered(
+    start: Callable[..., Any],
+) -> None:
+    server = start()
+    request = b"GET /_sagelocal/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    clients = [server.connect() for _ in range(150)]
+    for _ in range(3):
+        for client in clients:
+            client.sendall(request)
+        for client in clients:
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += client.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+    for client in clients:
+        client.close()
+
+
 def test_a_port_that_is_taken_is_one_line(start: Callable[..., Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
