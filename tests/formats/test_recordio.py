@@ -56,7 +56,7 @@ def test_a_magic_off_the_boundary_is_not_cut() -> None:
 
 def test_a_stream_may_hand_over_single_bytes() -> None:
     data = written([b"hello", b"", b"world"], split_at_magic=False)
-    assert list(read_records(Trickle(data))) == [b"hello", b"", b"world"]  # type: ignore[arg-type]
+    assert list(read_records(Trickle(data))) == [b"hello", b"", b"world"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sagelocal_formats.errors import FormatError
 
@@ -31,17 +35,78 @@ def padding(size_bytes: int) -> int:
     return -size_bytes % 4
 
 
-def read_records(stream: BinaryIO, source: str = "<stream>") -> Iterator[bytes]:
+class Source(Protocol):
+    """What records are read from: an open file, a pipe, a body."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Whole records in a buffer: where each payload starts, its length, and where the last ends."""
+
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    end: int
+
+
+def read_records(stream: Source, source: str = "<stream>") -> Iterator[bytes]:
     """The payloads of a stream, one at a time; raises FormatError where the framing breaks."""
-    return _Reader(stream, source).records()
+    for _, payload in read_located(stream, source):
+        yield payload
 
 
-def write_record(stream: BinaryIO, payload: bytes, *, split_at_magic: bool = True) -> None:
-    """Append one record.
+def read_located(
+    stream: Source, source: str = "<stream>", base: int = 0
+) -> Iterator[tuple[int, bytes]]:
+    """Each record's byte in the stream (its header's, plus `base`) and its payload."""
+    return _Reader(stream, source, base).records()
+
+
+def scan(view: memoryview) -> Frames | None:
+    """The records at the beginning of a buffer, as far as they are whole; nothing is copied.
+
+    None if there is one that is cut into parts, or anything that is no record: `read_located` says
+    what and where.
+    """
+    words = np.frombuffer(view, "<u4", len(view) // 4)
+    at = np.flatnonzero(words[:-1] == MAGIC)
+    lengths = words[at + 1].astype(np.int64)
+    starts = 4 * at + HEADER.size
+    ends = starts + lengths
+    following = ends + -lengths % 4 + HEADER.size
+    is_chain = bool((starts[1:] == following[:-1]).all()) and bool((lengths < 1 << 29).all())
+    if not len(at) or at[0] or not is_chain:
+        return _scan_one_by_one(view)  # A magic among the payloads, or something broken.
+    if ends[-1] <= len(view):
+        return Frames(starts, lengths, min(int(following[-1]) - HEADER.size, len(view)))
+    return Frames(starts[:-1], lengths[:-1], int(starts[-1]) - HEADER.size)
+
+
+def _scan_one_by_one(view: memoryview) -> Frames | None:
+    starts: list[int] = []
+    lengths: list[int] = []
+    position, size = 0, len(view)
+    while position + HEADER.size <= size:
+        magic, length = HEADER.unpack_from(view, position)
+        if magic != MAGIC or length > MAX_PART_BYTES:
+            return None
+        end = position + HEADER.size + length
+        if end > size:
+            break
+        starts.append(position + HEADER.size)
+        lengths.append(length)
+        position = end + padding(length)
+    return Frames(np.array(starts, np.int64), np.array(lengths, np.int64), min(position, size))
+
+
+def write_record(stream: BinaryIO, payload: bytes, *, split_at_magic: bool = True) -> int:
+    """Append one record; returns how many bytes it took.
 
     `split_at_magic` follows MXNet's writer. Readers that ignore the continuation flag (those of
     the SageMaker SDK) need it off.
     """
+    size_bytes = 0
     for flag, part in _parts(payload) if split_at_magic else [(WHOLE, payload)]:
         if len(part) > MAX_PART_BYTES:
             raise ValueError(
@@ -51,6 +116,8 @@ def write_record(stream: BinaryIO, payload: bytes, *, split_at_magic: bool = Tru
         stream.write(HEADER.pack(MAGIC, flag << LENGTH_BITS | len(part)))
         stream.write(part)
         stream.write(bytes(padding(len(part))))
+        size_bytes += HEADER.size + len(part) + padding(len(part))
+    return size_bytes
 
 
 def _parts(payload: bytes) -> list[tuple[int, bytes]]:
@@ -79,12 +146,12 @@ def _aligned_magics(payload: bytes) -> Iterator[int]:
 class _Reader:
     """Where in the stream we are, and the parts of the record that is being put together."""
 
-    def __init__(self, stream: BinaryIO, source: str) -> None:
+    def __init__(self, stream: Source, source: str, base: int) -> None:
         self._stream = stream
         self._source = source
-        self._offset = 0
+        self._offset = base
 
-    def records(self) -> Iterator[bytes]:
+    def records(self) -> Iterator[tuple[int, bytes]]:
         parts: list[bytes] = []
         started = 0
         while (part := self._part()) is not None:
@@ -94,7 +161,7 @@ class _Reader:
                 started = at
             parts.append(payload)
             if flag in (WHOLE, LAST):
-                yield MAGIC_BYTES.join(parts)
+                yield started, MAGIC_BYTES.join(parts)
                 parts = []
         if parts:
             raise self._error("the last record's closing part is missing", started)
