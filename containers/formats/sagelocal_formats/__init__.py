@@ -2,6 +2,9 @@
 
     recordio          framing of records in one file or stream
     record_protobuf   rows of numbers as aialgs.data.Record messages, training data and answers
+    image_records     MXNet's .rec files of labelled images, with .idx and .lst
+    csv_table         tables of numbers without a header
+    libsvm            sparse rows as text
     mxnet_ndarray     .params files: named arrays
     mxnet_symbol      symbol JSON: the graph of a model
 

@@ -161,10 +161,12 @@ def _list_line(image: ListedImage) -> str:
 
 def _listed_index(cell: str, source: str, line: int) -> int:
     """im2rec writes whole numbers; lists made with other tools have 0.0, 1.0, …"""
+    if cell.isascii() and cell.isdigit():
+        return _whole(cell, source, line)
     value = parsed_float(cell, source, line, 1)
     if value % 1 or not 0 <= value <= _MAX_ID:
         raise FormatError(f"{cell!r} is no index", source=source, line=line, column=1)
-    return _whole(cell, source, line) if cell.isascii() and cell.isdigit() else int(value)
+    return int(value)
 
 
 def _whole(cell: str, source: str, line: int) -> int:

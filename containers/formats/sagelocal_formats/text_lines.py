@@ -18,13 +18,14 @@ _COMPRESSED = {
     b"\xfd7zXZ": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decoded(data: bytes | memoryview, source: str) -> str:
     """Text in UTF-8, without its byte order mark; raises FormatError."""
     raw = bytes(data)
-    refuse_compressed(raw, source)
+    refuse_packed(raw, source)
     try:
         return raw.removeprefix(_BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError as error:
@@ -38,14 +39,19 @@ def decoded(data: bytes | memoryview, source: str) -> str:
         ) from None
 
 
-def refuse_compressed(head: bytes | memoryview, source: str) -> None:
-    """Raise FormatError for a beginning that a packed file has."""
+def refuse_packed(head: bytes | memoryview, source: str) -> None:
+    """Raise FormatError for a beginning that packed files or other encodings have."""
     start = bytes(head[:8])
     for magic, kind in _COMPRESSED.items():
         if start.startswith(magic):
             raise FormatError(
-                f"the file is {kind}-compressed; text is read uncompressed", source=source, offset=0
+                f"the file is {kind}-compressed; text is read uncompressed (the CompressionType "
+                "Gzip of a channel has gzip unpacked on its way)",
+                source=source,
+                offset=0,
             )
+    if start.startswith(_UTF16):
+        raise FormatError("the text is UTF-16; save it as UTF-8", source=source, offset=0)
 
 
 def numbered_lines(data: bytes | memoryview, source: str) -> Iterator[tuple[int, str]]:

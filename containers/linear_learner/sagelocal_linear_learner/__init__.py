@@ -4,7 +4,7 @@ training:main and serving:app are what the image's `train` and `serve` run. Insi
 left to right:
 
     hyperparameters   settings      what is asked for, checked and typed
-    csv_rows   data   rows          channels to rows and labels
+    data   rows                     channels to rows and labels
     targets   scaling               labels and features as the losses want them
     candidates   optimizers   losses   fit      many models at once, the best state of each
     calibration   model   metrics   artifact    the best of them, its threshold, figures and files

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from sagelocal_formats import FormatError
+from sagelocal_formats.csv_table import read_csv
 from sagelocal_formats.record_protobuf import Matrix, SparseRows, read_matrix
 from sagelocal_formats.recordio import MAGIC_BYTES
 from sagelocal_serve.media_type import CSV, RECORDIO_PROTOBUF, MediaType, MediaTypeError
 from sagelocal_train.config import Channel
 from sagelocal_train.errors import UserError
 
-from sagelocal_linear_learner.csv_rows import read_csv
 from sagelocal_linear_learner.rows import Dataset, DenseRows, FilledRows, Rows
 
 CONTENT_TYPES = (RECORDIO_PROTOBUF, CSV)
@@ -106,8 +106,13 @@ def _declared_kind(channel: Channel, content_type: str) -> str:
 
 
 def _read_csv_part(path: Path, name: str) -> _Part:
-    table = read_csv(path, name)
-    if table.shape[1] < 2 and len(table):
+    try:
+        table = read_csv(path, name)
+    except FormatError as error:
+        raise UserError(str(error)) from error
+    if not len(table):
+        return _Part(name, DenseRows(table), np.zeros(0))
+    if table.shape[1] < 2:
         raise UserError(
             f"{name} has one column; it needs the label first and at least one feature after it"
         )
