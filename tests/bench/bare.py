@@ -64,7 +64,7 @@ def serving(base: Path, model: Path) -> Iterator[str]:
     folder = base / "model"
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(model) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder)
     port = free_port()
     process = subprocess.Popen(
         [_image()[1] / "serve"],

@@ -86,7 +86,7 @@ results.update(job=job, image=image, model_data=estimator.model_data)
 cell("look into the artifact")
 S3Downloader.download(estimator.model_data, str(OUTPUT))
 with tarfile.open(OUTPUT / "model.tar.gz") as archive:
-    archive.extractall(OUTPUT / "model", filter="data")
+    archive.extractall(OUTPUT / "model")
 with zipfile.ZipFile(OUTPUT / "model" / "model_algo-1") as archive:
     print(archive.namelist())
     archive.extractall(OUTPUT / "model")
