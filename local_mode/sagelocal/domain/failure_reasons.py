@@ -17,6 +17,12 @@ from sagelocal.domain.instances import GIB
 MAX_FAILURE_REASON = 1024
 # How much of a log stands in for a failure file that was not written.
 LAST_LINES = 15
+# Where a container may say itself why it failed.
+FILE = "/opt/ml/output/failure"
+
+_TRACEBACK = "Traceback (most recent call last):"
+# How many lines after a traceback's exception may still be its message.
+_MESSAGE_LINES = 5
 
 _CLIENT_PREFIXES = ("ClientError:", "CustomerError:", "Customer Error:")
 _OUT_OF_MEMORY = (
@@ -54,7 +60,8 @@ def container_failed(end: ContainerEnd) -> str:
         if text.startswith(prefix):
             return _fit(f"ClientError: {text.removeprefix(prefix).strip()}", ending)
     text = text.removeprefix("AlgorithmError:").strip()
-    said = text or _end_of_log(end.last_lines) or _signal(end.exit_code)
+    said = text or _end_of_log(_from_traceback(end.last_lines)) or _signal(end.exit_code)
+    said = said or f"the container of {end.host} said nothing, neither in its log nor in {FILE}"
     return _fit(f"AlgorithmError: {said}", ending)
 
 
@@ -90,6 +97,21 @@ def _signal(exit_code: int) -> str:
     except ValueError:
         return ""
     return f"the container was ended by {name}"
+
+
+def _from_traceback(lines: Sequence[str]) -> Sequence[str]:
+    """The last Python traceback with its exception, if there is a whole one, else all lines.
+
+    What a program prints while it dies (atexit handlers, other threads) comes after the reason.
+    """
+    starts = [i for i, line in enumerate(lines) if line.startswith(_TRACEBACK)]
+    if not starts:
+        return lines
+    frames = lines[starts[-1] + 1 :]
+    for number, line in enumerate(frames):
+        if line.strip() and not line.startswith((" ", "\t")):
+            return [lines[starts[-1]], *frames[: number + 1 + _MESSAGE_LINES]]
+    return lines
 
 
 def _end_of_log(lines: Sequence[str]) -> str:

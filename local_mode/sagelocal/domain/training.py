@@ -159,7 +159,8 @@ class TrainingJob:
     `request` is CreateTrainingJob's, without the tags. `trained_at` is when the containers of this
     attempt had been started: from then on MaxRuntimeInSeconds counts, less the `trained_before` (in
     seconds) of earlier attempts. `interruption` asks for the end of this attempt. `retries` counts
-    the attempts that the platform failed.
+    the attempts that the platform failed. `pool_ended_at` is when the job's warm pool was taken
+    over (`reused_by`) or given up before its time.
     """
 
     arn: str
@@ -182,6 +183,8 @@ class TrainingJob:
     interruption: bool = False
     trained_before: float = 0.0
     retries: int = 0
+    reused_by: str | None = None
+    pool_ended_at: float | None = None
 
     @classmethod
     def created(
@@ -203,6 +206,11 @@ class TrainingJob:
     def spot(self) -> bool:
         """Whether it runs on managed spot instances, which may be taken from it."""
         return bool(self.request.get("EnableManagedSpotTraining", False))
+
+    @property
+    def platform_failed(self) -> bool:
+        """Whether it failed through no fault of its own."""
+        return (self.failure_reason or "").startswith("InternalServerError")
 
     @property
     def training_seconds(self) -> int | None:

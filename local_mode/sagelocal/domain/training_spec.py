@@ -92,6 +92,7 @@ class TrainingSpec:
     def of(cls, request: Mapping[str, Any]) -> TrainingSpec:
         """Raises ValueError, in the words of the service where those are known."""
         algorithm = request["AlgorithmSpecification"]
+        _check_warm_pool(request)
         output = request["OutputDataConfig"]
         return cls(
             image=_image(algorithm),
@@ -233,6 +234,19 @@ def _max_runtime(request: Mapping[str, Any]) -> int:
             "MaxRuntimeInSeconds"
         )
     return runtime
+
+
+def _check_warm_pool(request: Mapping[str, Any]) -> None:
+    resources = request.get("ResourceConfig", {})
+    if not resources.get("KeepAlivePeriodInSeconds"):
+        return
+    if request.get("EnableManagedSpotTraining", False):
+        raise ValueError(
+            "Invalid KeepAlivePeriodInSeconds. It is not supported when EnableManagedSpotTraining "
+            "is set to true"
+        )
+    if resources.get("InstanceGroups"):
+        raise ValueError("Invalid KeepAlivePeriodInSeconds. It is not supported for InstanceGroups")
 
 
 def _metrics(definitions: Sequence[Mapping[str, str]]) -> tuple[MetricDefinition, ...]:

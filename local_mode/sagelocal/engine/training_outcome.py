@@ -23,7 +23,7 @@ from sagelocal.runtime.interface import Exit
 
 # How much of a container's words can matter for a FailureReason of 1,024 characters.
 FAILURE_BYTES = 16 * 1024
-LAST_LOG_LINES = 60
+LAST_LOG_LINES = 200
 
 
 def failure_reason(

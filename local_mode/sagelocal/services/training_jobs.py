@@ -1,4 +1,7 @@
-"""Training jobs: create, describe, list, stop, delete (SageMaker API reference)."""
+"""Training jobs: create, describe, list, stop, delete (SageMaker API reference).
+
+What changes a job that is there already: `training_updates`.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,17 @@ from sagelocal.domain.training_spec import (
     Channel,
     TrainingSpec,
 )
-from sagelocal.engine.training_records import NoSuchJob
+from sagelocal.domain.warm_pools import warm_pool_of
 from sagelocal.protocol.faults import Fault, validation
 from sagelocal.services.calls import Call, OperationTable, Params, Result
 from sagelocal.services.paging import page_of, query_of
 from sagelocal.services.tags import tags_from
+from sagelocal.services.training_updates import (
+    has_available_pool,
+    job_of,
+    take_over_warm_pool,
+    update_training_job,
+)
 from sagelocal.store.resources import AlreadyExists
 
 if TYPE_CHECKING:
@@ -63,13 +72,14 @@ def create_training_job(plane: Plane, call: Call, params: Params) -> Result:
         plane.training.records.add(job, tags)
     except AlreadyExists as error:
         raise _name_taken(arn) from error
+    take_over_warm_pool(plane, job)
     plane.training.submit(arn)
     return {"TrainingJobArn": arn}
 
 
 def describe_training_job(plane: Plane, call: Call, params: Params) -> Result:
     """Everything that is known of a job, in AWS's shape."""
-    job = _job(plane, call, params)
+    job = job_of(plane, call, params)
     return description_of(job, job.billable_seconds(plane.settings.spot_price_ratio))
 
 
@@ -77,23 +87,22 @@ def list_training_jobs(plane: Plane, call: Call, params: Params) -> Result:
     """A page of jobs, newest first unless asked otherwise.
 
     As documented, StatusEquals picks from the page: a page may have fewer jobs than MaxResults,
-    even none, and still be followed by another.
+    even none, and still be followed by another. So does WarmPoolStatusEquals here.
     """
-    for name in ("WarmPoolStatusEquals", "TrainingPlanArnEquals"):
-        if name in params:
-            raise validation(f"{name} is not supported: sagelocal has no warm pools or plans")
+    if "TrainingPlanArnEquals" in params:
+        raise validation("TrainingPlanArnEquals is not supported: sagelocal has no training plans")
     query = replace(query_of(KIND, call.scope.region, params), status=None)
     jobs, more = page_of(query, plane.training.records.list(query))
-    wanted = params.get("StatusEquals")
-    return {
-        "TrainingJobSummaries": [_summary(j) for j in jobs if wanted in (None, j.status)],
-        **more,
-    }
+    wanted, pool = params.get("StatusEquals"), params.get("WarmPoolStatusEquals")
+    summaries = [_summary(job) for job in jobs if wanted in (None, job.status)]
+    if pool is not None:
+        summaries = [s for s in summaries if s.get("WarmPoolStatus", {}).get("Status") == pool]
+    return {"TrainingJobSummaries": summaries, **more}
 
 
 def stop_training_job(plane: Plane, call: Call, params: Params) -> Result:
     """Ask a job to stop; asking again is no error, asking an ended job is."""
-    job = _job(plane, call, params)
+    job = job_of(plane, call, params)
     if job.finished:
         raise validation(
             f"The request was rejected because the training job is in status {job.status}."
@@ -104,12 +113,18 @@ def stop_training_job(plane: Plane, call: Call, params: Params) -> Result:
 
 def delete_training_job(plane: Plane, call: Call, params: Params) -> Result:
     """Forget an ended job; its name is free again, its logs and artifacts stay."""
-    job = _job(plane, call, params)
+    job = job_of(plane, call, params)
     if not job.finished:
         raise Fault(
             "ResourceInUse",
             f"Training job {job.arn} is in status {job.status}; only a job that is Completed, "
             "Failed or Stopped can be deleted.",
+        )
+    if has_available_pool(job, time.time()):
+        raise Fault(
+            "ResourceInUse",
+            f"Training job {job.arn} retains an Available warm pool; update its "
+            "KeepAlivePeriodInSeconds to 0 before it is deleted.",
         )
     plane.resources.delete(job.arn)
     return {}
@@ -149,6 +164,7 @@ def description_of(job: TrainingJob, billable_seconds: int | None) -> dict[str, 
         },
         "SecondaryStatusTransitions": [_transition(t) for t in job.transitions],
         "ProfilingStatus": "Disabled",
+        **_warm_pool(job),
         **{name: request.get(name, False) for name in _FLAGS},
         **{name: request[name] for name in _GIVEN_BACK if request.get(name)},
         **{name: value for name, value in moments.items() if value is not None},
@@ -242,16 +258,9 @@ def _require_objects(plane: Plane, call: Call, channel: Channel, role: str) -> N
     )
 
 
-def _job(plane: Plane, call: Call, params: Params) -> TrainingJob:
-    arn = call.scope.sagemaker_arn(KIND, params["TrainingJobName"])
-    try:
-        return plane.training.records.get(arn)
-    except NoSuchJob as error:
-        raise validation("Requested resource not found.") from error
-
-
 def _summary(job: TrainingJob) -> dict[str, Any]:
     summary: dict[str, Any] = {
+        **_warm_pool(job),
         "TrainingJobName": job.name,
         "TrainingJobArn": job.arn,
         "CreationTime": job.created_at,
@@ -260,6 +269,19 @@ def _summary(job: TrainingJob) -> dict[str, Any]:
         "SecondaryStatus": str(job.secondary_status),
     }
     return summary if job.ended_at is None else {**summary, "TrainingEndTime": job.ended_at}
+
+
+def _warm_pool(job: TrainingJob) -> dict[str, Any]:
+    """`{"WarmPoolStatus": ...}`, or nothing for a job without a pool."""
+    pool = warm_pool_of(job, time.time())
+    if pool is None:
+        return {}
+    described: dict[str, Any] = {
+        "Status": str(pool.status),
+        "ResourceRetainedBillableTimeInSeconds": pool.retained_seconds,
+        "ReusedByJob": pool.reused_by,
+    }
+    return {"WarmPoolStatus": {k: v for k, v in described.items() if v is not None}}
 
 
 def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,5 +309,6 @@ OPERATIONS: OperationTable = {
     ("sagemaker", "DescribeTrainingJob"): describe_training_job,
     ("sagemaker", "ListTrainingJobs"): list_training_jobs,
     ("sagemaker", "StopTrainingJob"): stop_training_job,
+    ("sagemaker", "UpdateTrainingJob"): update_training_job,
     ("sagemaker", "DeleteTrainingJob"): delete_training_job,
 }

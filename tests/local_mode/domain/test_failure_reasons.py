@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sagelocal.domain.failure_reasons import ContainerEnd, client_error, container_failed
 
+NEWLINE = "\n"
+
 
 @pytest.mark.parametrize(
     ("end", "reason"),
@@ -31,6 +33,11 @@ from sagelocal.domain.failure_reasons import ContainerEnd, client_error, contain
             "exit code: 137",
         ),
         (
+            ContainerEnd("algo-1", 3, failure=" \n"),
+            "AlgorithmError: the container of algo-1 said nothing, neither in its log nor in "
+            "/opt/ml/output/failure, exit code: 3",
+        ),
+        (
             ContainerEnd("algo-1", 139),
             "AlgorithmError: the container was ended by SIGSEGV, exit code: 139",
         ),
@@ -38,6 +45,53 @@ from sagelocal.domain.failure_reasons import ContainerEnd, client_error, contain
 )
 def test_says_whose_fault_it_was(end: ContainerEnd, reason: str) -> None:
     assert container_failed(end) == reason
+
+
+TRACEBACK = [
+    "Traceback (most recent call last):",
+    '  File "/opt/ml/code/train.py", line 3, in <module>',
+    "    fit()",
+    "ValueError: the rows have 3 columns",
+]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [],
+        ["epoch 1"] * 40,
+        ["Traceback (most recent call last):", "  File", "KeyError: 1", "epoch 2"],
+    ],
+    ids=["alone", "after a long log", "after another that was survived"],
+)
+def test_the_last_traceback_says_it(before: list[str]) -> None:
+    end = ContainerEnd("algo-1", 1, last_lines=[*before, *TRACEBACK])
+    assert container_failed(end) == f"AlgorithmError: {NEWLINE.join(TRACEBACK)}, exit code: 1"
+
+
+def test_what_a_program_prints_while_it_dies_does_not_hide_its_exception() -> None:
+    noise = [f"closing worker {number}" for number in range(30)]
+    reason = container_failed(ContainerEnd("algo-1", 1, last_lines=[*TRACEBACK, *noise]))
+    assert reason.startswith(f"AlgorithmError: {NEWLINE.join(TRACEBACK)}")
+    assert "closing worker 29" not in reason
+
+
+def test_of_a_long_traceback_the_end_is_kept() -> None:
+    frames = [f'  File "deep.py", line {number}, in call' for number in range(200)]
+    lines = [TRACEBACK[0], *frames, "RecursionError: maximum recursion depth exceeded"]
+    reason = container_failed(ContainerEnd("algo-1", 1, last_lines=lines))
+    assert "line 199" in reason
+    assert reason.endswith("RecursionError: maximum recursion depth exceeded, exit code: 1")
+
+
+def test_a_traceback_that_was_cut_off_is_given_as_it_is() -> None:
+    reason = container_failed(ContainerEnd("algo-1", 1, last_lines=TRACEBACK[:3]))
+    assert reason == f"AlgorithmError: {NEWLINE.join(TRACEBACK[:3])}, exit code: 1"
+
+
+def test_the_containers_own_words_come_before_its_log() -> None:
+    end = ContainerEnd("algo-1", 1, failure="my reason", last_lines=TRACEBACK)
+    assert container_failed(end) == "AlgorithmError: my reason, exit code: 1"
 
 
 @given(st.text(), st.lists(st.text()), st.integers(1, 255), st.booleans())

@@ -170,3 +170,71 @@ def test_a_page_of_another_name_cannot_interrupt(training: Any) -> None:
         urllib.request.urlopen(request, timeout=10)
     with caught.value:
         assert caught.value.code == 403
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_an_isolated_job_has_no_network(either: Any, isolated: bool) -> None:
+    script = """
+    import socket
+    print("networks", [name for _, name in socket.if_nameindex() if name != "lo"], flush=True)
+    """
+    job = either.run("job", script, EnableNetworkIsolation=isolated)
+    assert job["TrainingJobStatus"] == "Completed", job
+    assert job["EnableNetworkIsolation"] is isolated
+    (line,) = (line for line in either.lines("job") if line.startswith("networks"))
+    assert (line == "networks []") is isolated
+
+
+LEAVES_OUTPUT = """
+(base / "output/data/deep").mkdir()
+(base / "output/data/deep/report").write_text("r")
+(base / "model/weights").write_text("w")
+print("ready", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"), [("", "Completed"), ("sys.exit(3)", "Failed")], ids=["done", "failed"]
+)
+def test_output_is_uploaded_however_the_job_ends(training: Any, ending: str, status: str) -> None:
+    job = training.run("job", LEAVES_OUTPUT + ending)
+    assert job["TrainingJobStatus"] == status
+    found = training.archive("s3://bucket/out/job/output/output.tar.gz")
+    assert found == {"deep/report": b"r"}
+    assert training.archive("s3://bucket/out/job/output/model.tar.gz") == {"weights": b"w"}
+
+
+def test_output_is_uploaded_when_the_job_is_stopped(training: Any) -> None:
+    training.create("job", LEAVES_OUTPUT + "signal.pause()")
+    training.await_line("job", "ready")
+    training.sagemaker.stop_training_job(TrainingJobName="job")
+    assert training.await_end("job")["TrainingJobStatus"] == "Stopped"
+    assert training.archive("s3://bucket/out/job/output/output.tar.gz") == {"deep/report": b"r"}
+
+
+def test_uncompressed_output_keeps_its_layout_also_of_a_failed_job(training: Any) -> None:
+    job = training.run(
+        "job",
+        LEAVES_OUTPUT + "sys.exit(3)",
+        OutputDataConfig={"S3OutputPath": "s3://bucket/out", "CompressionType": "NONE"},
+    )
+    assert job["TrainingJobStatus"] == "Failed"
+    assert keys(training, "out/job/") == [
+        "out/job/output/model/weights",
+        "out/job/output/output/deep/report",
+    ]
+    assert job["OutputDataConfig"]["CompressionType"] == "NONE"
+
+
+def test_a_program_without_a_toolkit_fails_with_its_traceback(either: Any) -> None:
+    script = """
+    import atexit
+    atexit.register(lambda: [print("closing", n, file=sys.stderr) for n in range(30)])
+    print("epoch 1", flush=True)
+    raise ValueError("the rows have 3 columns, the header 4")
+    """
+    job = either.run("job", script)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("AlgorithmError: Traceback (most recent call last):\n")
+    assert "ValueError: the rows have 3 columns, the header 4" in job["FailureReason"]
+    assert job["FailureReason"].endswith(", exit code: 1")
