@@ -92,7 +92,7 @@ def test_no_structure_is_described_that_was_not_given(training: Any) -> None:
 def test_a_failed_job_says_why_in_reason_and_log(training: Any) -> None:
     job = training.run("bad", "print('reading'); raise ValueError('row 3 is odd')")
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("AlgorithmError: reading\nTraceback")
+    assert job["FailureReason"].startswith("AlgorithmError: Traceback (most recent call last)")
     assert job["FailureReason"].endswith("ValueError: row 3 is odd, exit code: 1")
     assert training.lines("bad")[-1] == "ValueError: row 3 is odd"
     assert job["SecondaryStatusTransitions"][-1]["StatusMessage"] == "Training job failed"
