@@ -1,7 +1,8 @@
 """Run the user's code in a process of its own: output passed through, SIGTERM passed on.
 
 Standard output is the container's own. Standard error goes through a pipe, byte for byte and at
-once, so that its last part can be shown as the reason of a failure.
+once, so that its last part can be shown as the reason of a failure. A launcher whose lines are to
+be rewritten has pipes for both, and whole lines go through them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, TextIO
 
 _READ_BYTES = 1 << 16
 _KEPT_BYTES = 1 << 16
@@ -48,18 +49,34 @@ class Ended:
             return None
 
 
-def run(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Ended:
-    """Run `command` to its end; raises OSError when it cannot be started."""
+def run(
+    command: Sequence[str],
+    directory: Path,
+    environment: Mapping[str, str],
+    rewrite: Callable[[bytes], bytes] | None = None,
+) -> Ended:
+    """Run `command` to its end; raises OSError when it cannot be started.
+
+    `rewrite` changes what the command writes: it gets any number of whole lines.
+    """
     relay = _SignalRelay()
     with relay.installed():
         process = subprocess.Popen(
-            command, cwd=directory, env=environment, stderr=subprocess.PIPE, bufsize=0
+            command,
+            cwd=directory,
+            env=environment,
+            stdout=None if rewrite is None else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
         )
         relay.attach(process)
         assert process.stderr is not None
-        tail = _Tail(process.stderr)
+        tail = _Tail(process.stderr, sys.stderr, rewrite)
+        output = _Tail(process.stdout, sys.stdout, rewrite) if process.stdout else None
         process.wait()
         standard_error = tail.finish()
+        if output:
+            output.finish()
     code = process.returncode
     return Ended(128 - code if code < 0 else code, standard_error, relay.received)
 
@@ -103,12 +120,16 @@ class _SignalRelay:
 
 
 class _Tail:
-    """Copies a pipe to our standard error in a thread and keeps its last part."""
+    """Copies a pipe to one of our own streams in a thread and keeps its last part."""
 
-    def __init__(self, source: IO[bytes]) -> None:
+    def __init__(
+        self, source: IO[bytes], target: TextIO, rewrite: Callable[[bytes], bytes] | None
+    ) -> None:
         self._source = source
+        self._target = target
+        self._rewrite = rewrite
         self._kept = bytearray()
-        self._thread = threading.Thread(target=self._copy, name="standard-error", daemon=True)
+        self._thread = threading.Thread(target=self._copy, name="output", daemon=True)
         self._thread.start()
 
     def finish(self) -> str:
@@ -119,12 +140,24 @@ class _Tail:
         return bytes(self._kept).decode("utf-8", errors="replace")
 
     def _copy(self) -> None:
-        descriptor = self._source.fileno()
-        while data := os.read(descriptor, _READ_BYTES):
+        for data in self._pieces():
             self._kept += data
             del self._kept[:-_KEPT_BYTES]
             with suppress(OSError):
-                _write_all(sys.stderr.fileno(), data)
+                _write_all(self._target.fileno(), data)
+
+    def _pieces(self) -> Iterator[bytes]:
+        descriptor = self._source.fileno()
+        begun = b""
+        while data := os.read(descriptor, _READ_BYTES):
+            if self._rewrite is None:
+                yield data
+                continue
+            lines, end, begun = (begun + data).rpartition(b"\n")
+            if end:
+                yield self._rewrite(lines + end)
+        if self._rewrite and begun:
+            yield self._rewrite(begun)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -1,6 +1,6 @@
 """Script mode: run the user's own training script as SageMaker's framework containers do.
 
-    source -> code folder -> requirements -> hosts -> the script, in its own process
+    source -> code folder -> requirements -> hosts -> the script, in its own process or a launcher's
 
 The script finds the job in SM_* variables and its hyperparameters in its arguments. Its process
 has the code folder as working directory and first on PYTHONPATH, and this toolkit's process never
@@ -13,10 +13,21 @@ import json
 import logging
 import os
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
-from sagelocal_train import entry_point, error_text, hosts, process, source
-from sagelocal_train.environment import LAUNCHER_PARAMETERS, Environment
+from sagelocal_train import (
+    entry_point,
+    error_text,
+    hosts,
+    mpi,
+    process,
+    source,
+    torchrun,
+)
+from sagelocal_train import launchers as _launchers
+from sagelocal_train.entry_point import Kind
+from sagelocal_train.environment import Environment
 from sagelocal_train.errors import CommandFailed, ScriptError
 
 logger = logging.getLogger(__name__)
@@ -32,22 +43,55 @@ def run(
     """Run the user's script to its end.
 
     `extra_variables` are what a framework adds (thread counts, addresses); the user's own settings
-    win over them. `launchers` are those of LAUNCHER_PARAMETERS that the framework has seen to.
+    win over them. `launchers` are those of LAUNCHER_PARAMETERS that the framework has seen to;
+    torchrun and MPI are seen to here where the image has them.
     Raises ScriptError when there is nothing to run, CommandFailed when the script
     fails, and process.Stopped when this process was told to stop.
     """
     name = _entry_point(environment)
-    _refuse_missing_launchers(environment, launchers)
+    launcher = _launchers.wanted(environment, launchers)
     code = environment.paths.code
-    variables = _variables(environment, extra_variables or {})
+    extra = dict(extra_variables or {})
+    if launcher == _launchers.TORCHRUN:
+        extra = torchrun.variables(environment) | extra
+    variables = _variables(environment, extra)
     source.bring(environment.submit_directory, code, variables)
     kind = entry_point.kind_of(name, code)
     entry_point.prepare(kind, name, code, variables)
     if len(environment.hosts) > 1 and variables.get("SM_STUDIO_LOCAL_MODE") != "true":
         hosts.wait_until_resolvable(environment.hosts)
-    command = entry_point.command(kind, name, environment.user_arguments())
+    if launcher == _launchers.MPI:
+        _run_under_mpi(environment, kind, name, variables)
+        return
+    arguments = environment.user_arguments()
+    if launcher == _launchers.TORCHRUN:
+        command = torchrun.command(environment, kind, name, arguments)
+    else:
+        command = entry_point.command(kind, name, arguments)
     _announce(environment, command)
-    _run(command, environment, variables)
+    _raise_if_failed(_run(command, environment, variables), command)
+
+
+def _run_under_mpi(
+    environment: Environment, kind: Kind, name: str, variables: Mapping[str, str]
+) -> None:
+    """The master runs mpirun; that one failed is the master's to say, and no worker's."""
+    if not environment.is_master:
+        mpi.serve_as_worker(environment)
+        return
+    script = mpi.script_command(kind, name, environment.user_arguments(), mpi.has_mpi4py())
+    command = mpi.command(environment, script, variables)
+    _announce(environment, command)
+    with mpi.master(environment) as tell_workers:
+        ended = _run(
+            command,
+            environment,
+            mpi.launcher_variables(variables),
+            rewrite=mpi.name_hosts(environment),
+        )
+        tell_workers(ended.exit_code)
+    said = replace(ended, standard_error=mpi.untangle(ended.standard_error))
+    _raise_if_failed(said, command)
 
 
 def _entry_point(environment: Environment) -> str:
@@ -58,17 +102,6 @@ def _entry_point(environment: Environment) -> str:
             "SAGEMAKER_TRAINING_MODULE (PACKAGE.MODULE:FUNCTION)"
         )
     return environment.entry_point
-
-
-def _refuse_missing_launchers(environment: Environment, launchers: Collection[str]) -> None:
-    """A script that expects MPI would run on each host alone and look as if all were well."""
-    asked = (name for name in LAUNCHER_PARAMETERS if environment.framework_parameters.get(name))
-    missing = [name for name in asked if name not in launchers]
-    if missing:
-        raise ScriptError(
-            f"{missing[0]} asks for a distributed launcher that this image does not have; "
-            "unset the estimator's `distribution`, or start the processes in the script itself"
-        )
 
 
 def _variables(environment: Environment, extra: Mapping[str, str]) -> dict[str, str]:
@@ -99,11 +132,19 @@ def _announce(environment: Environment, command: Sequence[str]) -> None:
     )
 
 
-def _run(command: Sequence[str], environment: Environment, variables: Mapping[str, str]) -> None:
+def _run(
+    command: Sequence[str],
+    environment: Environment,
+    variables: Mapping[str, str],
+    rewrite: Callable[[bytes], bytes] | None = None,
+) -> process.Ended:
     try:
-        ended = process.run(command, environment.paths.code, variables)
+        return process.run(command, environment.paths.code, variables, rewrite)
     except OSError as error:
         raise ScriptError(f"{shlex.join(command)} cannot be started: {error}") from error
+
+
+def _raise_if_failed(ended: process.Ended, command: Sequence[str]) -> None:
     if ended.exit_code == 0:
         return
     if ended.stopped:

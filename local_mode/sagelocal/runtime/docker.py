@@ -10,8 +10,9 @@ Training Image" and "How Amazon SageMaker AI Runs Your Inference Image"):
   memory limit for one that trains, where data loaders share batches.
 - A port is published on loopback. With network isolation there is no network at all, or, for a
   container that serves, an internal network that reaches this machine only.
-- The hosts of one job are on a bridge network of their own, which the engine's DNS knows their
-  names on; with network isolation it is an internal one, where they reach one another only.
+- The hosts of one job are on a bridge network of their own; with network isolation it is an
+  internal one. Their addresses are fixed and in /etc/hosts: the engine's DNS forgets a host that
+  has ended, and the others may only begin to look for it then.
 - Output stays at the engine (`json-file`, no rotation) and is followed into the log file.
 
 On a machine where the plane is not root, files that a container's root left in its mounts are given
@@ -21,6 +22,7 @@ back to the user when it has ended.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import os
@@ -28,13 +30,14 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import LogConfig, Mount
+from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
 from docker.utils import kwargs_from_env
 
 from sagelocal.runtime.docker_logs import LogFollower, Position
@@ -63,6 +66,7 @@ _SERVING_SHM_BYTES = 64 * 1024 * 1024
 _LOG_OPTIONS = {"max-size": "1024t"}
 _NANO = 1_000_000_000
 _TIMEOUT_SECONDS = 60
+_SUBNET_TRIES = 5
 # Connections to keep; each log that is followed has one of its own.
 _MAX_POOL_SIZE = 64
 
@@ -264,7 +268,7 @@ class DockerRuntime:
             ],
             port_bindings={str(spec.port): ("127.0.0.1",)} if published else None,
             network_mode=self._network(spec),
-            extra_hosts={spec.hostname: "127.0.0.1"} if _is_alone(spec) and spec.hostname else None,
+            extra_hosts=self._host_addresses(spec),
             mem_limit=spec.memory_bytes,
             memswap_limit=spec.memory_bytes,
             nano_cpus=self._nano_cpus(spec.cpus),
@@ -286,20 +290,52 @@ class DockerRuntime:
 
     def _job_network(self, network: JobNetwork, *, internal: bool) -> str:
         found = self._api.networks(names=[network.name])
-        if not any(other["Name"] == network.name for other in found):
-            self._api.create_network(
-                network.name,
-                driver="bridge",
-                internal=internal,
-                labels={_LABEL_OWNER: str(self.folder)},
-            )
+        if any(other["Name"] == network.name for other in found):
+            return network.name
+        create = functools.partial(
+            self._api.create_network,
+            network.name,
+            driver="bridge",
+            internal=internal,
+            labels={_LABEL_OWNER: str(self.folder)},
+        )
+        # Addresses may be fixed only where the subnet was asked for, and only the engine knows
+        # which one is free: let it choose, then ask for that one.
+        for tries_left in reversed(range(_SUBNET_TRIES)):
+            chosen = create()["Id"]
+            subnet = self._subnet(chosen)
+            self._api.remove_network(chosen)
+            try:
+                create(ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]))
+                break
+            except APIError:
+                # Somebody else may have got it in between.
+                if not tries_left:
+                    raise
         return network.name
+
+    def _subnet(self, network: str) -> IPv4Network:
+        (pool,) = self._api.inspect_network(network)["IPAM"]["Config"]
+        return IPv4Network(pool["Subnet"])
+
+    def _addresses_on(self, network: JobNetwork) -> dict[str, str]:
+        """Of each host; the subnet's first address is the gateway's."""
+        subnet = self._subnet(network.name)
+        if len(network.hosts) > subnet.num_addresses - 3:
+            raise RuntimeFault(f"{len(network.hosts)} hosts do not fit into the subnet {subnet}.")
+        return {host: str(subnet[place]) for place, host in enumerate(network.hosts, start=2)}
+
+    def _host_addresses(self, spec: ContainerSpec) -> dict[str, str] | None:
+        """For /etc/hosts, where the engine itself puts a name only if there is a network."""
+        if spec.network:
+            return self._addresses_on(spec.network)
+        return {spec.hostname: "127.0.0.1"} if _is_alone(spec) and spec.hostname else None
 
     def _networking(self, spec: ContainerSpec) -> dict[str, Any] | None:
         if not spec.network:
             return None
-        aliases = [spec.hostname] if spec.hostname else None
-        endpoint = self._api.create_endpoint_config(aliases=aliases)
+        address = self._addresses_on(spec.network).get(spec.hostname or "")
+        endpoint = self._api.create_endpoint_config(ipv4_address=address)
         return {"EndpointsConfig": {spec.network.name: endpoint}}
 
     def _remove_network(self, network: str) -> None:

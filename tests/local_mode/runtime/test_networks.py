@@ -76,6 +76,13 @@ def test_a_host_finds_itself_by_its_own_name(place: Any, network: JobNetwork) ->
     assert address not in ("127.0.0.1", "127.0.1.1")
 
 
+def test_a_host_that_has_ended_keeps_its_name(place: Any, network: JobNetwork) -> None:
+    code = "import socket; print(socket.gethostbyname('algo-1'), socket.gethostbyname('algo-3'))"
+    place.run("true", hostname="algo-1", network=network)
+    _, lines = place.run("python", "-c", code, hostname="algo-2", network=network)
+    assert len(set(lines[0].split())) == 2
+
+
 def test_the_interface_that_is_named_is_there(place: Any, network: JobNetwork) -> None:
     code = "import socket; print(*(name for _, name in socket.if_nameindex()))"
     _, lines = place.run("python", "-c", code, hostname="algo-1", network=network)
