@@ -61,7 +61,10 @@ class RunningDeployment:
 
 
 def start_all(keepers: Sequence[InstanceKeeper]) -> None:
-    """Start them; returns when all are healthy. Raises StartFault as soon as one fails."""
+    """Start those that are not; returns when all have been healthy.
+
+    Raises StartFault as soon as one fails, or if one has failed before.
+    """
     for keeper in keepers:
         keeper.start()
     done, _ = wait([keeper.started for keeper in keepers], return_when=FIRST_EXCEPTION)

@@ -48,6 +48,9 @@ from sagelocal.store.objects import ObjectStore
 from sagelocal.store.resources import Resources
 
 CLOSE_TIMEOUT_SECONDS = 5.0
+# Between tries to record what became of an endpoint; doubled each time.
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -140,16 +143,26 @@ class HostingEngine:
 
     def _work(self, arn: str) -> None:
         try:
-            self._see_through(arn)
-        except (Closing, NoSuchEndpoint):
-            pass
-        except Exception:
-            # A closing plane takes the database away from under a long download.
-            if not self._closing.is_set():
-                log.exception("endpoint %s: gave up", arn)
+            self._see_through_at_last(arn)
         finally:
             with self._lock:
                 self._workers.discard(threading.current_thread())
+
+    def _see_through_at_last(self, arn: str) -> None:
+        """What cannot be recorded (a full disk under the database) is tried until it can be."""
+        wait_seconds = FIRST_RETRY_SECONDS
+        while not self._closing.is_set():
+            try:
+                return self._see_through(arn)
+            except (Closing, NoSuchEndpoint):
+                return None
+            except Exception:
+                # A closing plane takes the database away from under a long download.
+                if not self._closing.is_set():
+                    log.exception("endpoint %s: next try in %g s", arn, wait_seconds)
+            self._closing.wait(wait_seconds)
+            wait_seconds = min(LONGEST_RETRY_SECONDS, wait_seconds * 2)
+        return None
 
     def _see_through(self, arn: str) -> None:
         endpoint = self.records.get(arn)
@@ -186,8 +199,8 @@ class HostingEngine:
     def _bring_up(self, endpoint: Endpoint, deployment: Deployment) -> RunningDeployment:
         """Every instance of the deployment, healthy; those that run already stay as they are."""
         self._tools.stage(endpoint, deployment)
-        running, new = self._running(endpoint, deployment, in_service=False)
-        start_all(new)
+        running, _ = self._running(endpoint, deployment, in_service=False)
+        start_all(running.keepers)
         return running
 
     def _serve_again(self, endpoint: Endpoint, deployment: Deployment) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -257,6 +258,9 @@ class InstanceKeeper:
             addresses = [self._await_health(p, started_at) for p in range(len(self._members))]
         except RuntimeFault as error:
             raise StartFault(str(error)) from error
+        except (OSError, sqlite3.Error) as error:
+            # A full disk, no more processes: the next try may find it better.
+            raise StartFault(f"{type(error).__name__}: {error}") from error
         self._go_up(addresses)
         log.info("instance %s: %s", self.id, "taken up" if adopted else "healthy")
 
@@ -382,7 +386,14 @@ class InstanceKeeper:
         for position, handle in enumerate(self._handles):
             if handle is not None:
                 self._handles[position] = None
-                self._record(self.id, position, None)
+                self._note_gone(position)
+
+    def _note_gone(self, position: int) -> None:
+        """Harmless if it fails: whoever asks for the container finds that it is gone."""
+        try:
+            self._record(self.id, position, None)
+        except sqlite3.Error as error:
+            log.warning("instance %s: %s", self.id, error)
 
     def _stop_container(self, handle: Handle) -> None:
         try:

@@ -26,6 +26,10 @@ class JobRow:
     def closing(self) -> bool:
         return self._closing.is_set()
 
+    def wait_for_closing(self, timeout_seconds: float) -> bool:
+        """Whether the row was closed within the time."""
+        return self._closing.wait(timeout_seconds)
+
     def close(self) -> None:
         """From now on the row is the next plane's: changes raise Closing."""
         self._closing.set()

@@ -50,7 +50,7 @@ from sagelocal.engine.training_row import JobRow
 from sagelocal.engine.training_tools import TrainingTools
 from sagelocal.runtime.interface import Exit, RuntimeFault, RuntimeUnavailable
 
-# Between attempts of a RetryStrategy; doubled each time.
+# Between attempts of a RetryStrategy, or to record what became of a job; doubled each time.
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
 
@@ -80,14 +80,21 @@ class TrainingRun:
         self._inbox.put(Close())
 
     def run(self) -> None:
-        try:
-            self._run_to_the_end()
-        except (Closing, NoSuchJob):
-            return
-        except Exception:
-            # A closing plane takes the database away from under a long upload or download.
-            if not self._row.closing:
-                log.exception("training-job %s: gave up", self._row.arn)
+        """What cannot be recorded (a full disk under the database) is tried until it can be."""
+        wait_seconds = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                return self._run_to_the_end()
+            except (Closing, NoSuchJob):
+                return None
+            except Exception:
+                # A closing plane takes the database away from under a long upload or download.
+                if self._row.closing:
+                    return None
+                log.exception("training-job %s: next try in %g s", self._row.arn, wait_seconds)
+            if self._row.wait_for_closing(wait_seconds):
+                return None
+            wait_seconds = min(LONGEST_RETRY_SECONDS, wait_seconds * 2)
 
     def _run_to_the_end(self) -> None:
         while True:
@@ -237,4 +244,7 @@ class TrainingRun:
         )
         log.info("training-job %s: %s %s", job.name, job.status, failure_reason or "")
         # Only now: whoever waits for the job does not wait for this.
-        self._tools.clean_up(job)
+        try:
+            self._tools.clean_up(job)
+        except Exception:
+            log.exception("training-job %s: something of it was left behind", job.name)

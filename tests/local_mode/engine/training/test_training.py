@@ -103,6 +103,31 @@ def test_says_why_a_container_failed(bench: Any, script: str, reason: str) -> No
     assert job.failure_reason == reason
 
 
+def test_a_job_ends_once_its_end_can_be_recorded(
+    bench: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    go = tmp_path / "go"
+    image = bench.image(f"""
+        print("running", flush=True)
+        while not os.path.exists({str(go)!r}): time.sleep(0.01)
+        (base / "model/w").write_text("w")
+    """)
+    arn = bench.add("job", image)
+    bench.engine.submit(arn)
+    bench.wait_for_line(arn, "running")
+    with bench.database.write() as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON resources BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    go.touch()
+    bench.wait(arn, lambda job: "next try in 1 s" in caplog.text)
+    assert not bench.job(arn).finished
+    with bench.database.write() as connection:
+        connection.execute("DROP TRIGGER full")
+    assert bench.wait(arn).status == "Completed"
+    assert members(bench.get("jobs/job/output/model.tar.gz")) == {"w": b"w"}
+
+
 @pytest.mark.parametrize(
     "left",
     ["os.symlink({secret!r}, failure)", "os.mkfifo(failure)", "failure.mkdir()"],
