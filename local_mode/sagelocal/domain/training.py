@@ -160,7 +160,8 @@ class TrainingJob:
     attempt had been started: from then on MaxRuntimeInSeconds counts, less the `trained_before` (in
     seconds) of earlier attempts. `interruption` asks for the end of this attempt. `retries` counts
     the attempts that the platform failed. `pool_ended_at` is when the job's warm pool was taken
-    over (`reused_by`) or given up before its time.
+    over (`reused_by`) or given up before its time. `earlier_streams` are the log streams of the
+    attempts before this one.
     """
 
     arn: str
@@ -185,6 +186,7 @@ class TrainingJob:
     retries: int = 0
     reused_by: str | None = None
     pool_ended_at: float | None = None
+    earlier_streams: tuple[str, ...] = ()
 
     @classmethod
     def created(
@@ -201,6 +203,12 @@ class TrainingJob:
     @property
     def finished(self) -> bool:
         return self.status not in UNFINISHED
+
+    @property
+    def log_streams(self) -> tuple[str, ...]:
+        """The log streams of every attempt, oldest first."""
+        current = (host.log_stream for host in self.hosts)
+        return tuple(dict.fromkeys((*self.earlier_streams, *current)))
 
     @property
     def spot(self) -> bool:
@@ -295,8 +303,11 @@ class TrainingJob:
     def restarted(self, now: float) -> TrainingJob:
         """The job in Starting: after an interruption, or because what it had begun was lost.
 
-        Only for the engine, for a job whose containers are not known to have started.
+        Only for the engine, for a job whose containers are not known to have started, or are gone.
         """
+        return replace(self._starting(now), hosts=(), earlier_streams=self.log_streams)
+
+    def _starting(self, now: float) -> TrainingJob:
         if self.secondary_status is _S.INTERRUPTED:
             return self.entering(_S.STARTING, now).saying(PREPARING_INSTANCES, now)
         last = max(i for i, t in enumerate(self.transitions) if t.status is _S.STARTING)
@@ -338,6 +349,7 @@ def from_document(document: Mapping[str, Any]) -> TrainingJob:
         ),
         "stop_cause": StopCause(cause) if cause else None,
         "hosts": tuple(HostRun(**host) for host in values["hosts"]),
+        "earlier_streams": tuple(values.get("earlier_streams", ())),
         "verdict": Verdict(SecondaryStatus(verdict["status"]), verdict["failure_reason"])
         if verdict
         else None,

@@ -48,7 +48,8 @@ class CheckpointError(Exception):
 class CheckpointFolder:
     """One host's checkpoints: `folder` on this machine, `memory` the file beside it.
 
-    Not to be used from two threads at once.
+    `memory` lies in a folder that the container does not see and that holds `folder`. Not to be
+    used from two threads at once.
     """
 
     objects: ObjectStore
@@ -79,7 +80,7 @@ class CheckpointFolder:
 
         Goes on past a file that cannot be stored, and raises CheckpointError for the first.
         """
-        if not self.folder.is_dir():
+        if not self._is_in_place():
             return
         found = dict(self._scan())
         fault = self._store(found, final)
@@ -92,6 +93,12 @@ class CheckpointFolder:
         self._seen = found
         if fault is not None:
             raise fault
+
+    def _is_in_place(self) -> bool:
+        """Whether the folder is there, and no link that the container put in its place."""
+        root = self.memory.parent
+        there = root.resolve() / self.folder.relative_to(root)
+        return self.folder.resolve() == there and there.is_dir()
 
     @property
     def _prefix(self) -> str:
@@ -140,10 +147,13 @@ class CheckpointFolder:
         """Store a copy, and only if the file did not change while it was made."""
         copy = self.memory.with_suffix(".part")
         copy.unlink(missing_ok=True)
-        source = self.folder / name
+        # What lies there now may be a link out of the container's world, or a pipe.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            clone(source, copy)
-            if _signature(source.lstat()) != signature:
+            with open(os.open(self.folder / name, flags), "rb") as source:
+                clone(Path(f"/dev/fd/{source.fileno()}"), copy)
+                unchanged = _signature(os.fstat(source.fileno())) == signature
+            if not unchanged:
                 return
             self.objects.put_file(self.uri.bucket, self._key(name), copy, consume=True)
         except FileNotFoundError:

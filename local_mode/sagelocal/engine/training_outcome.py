@@ -62,9 +62,9 @@ def stopped_as(job: TrainingJob) -> SecondaryStatus:
 def metrics_of(
     tools: TrainingTools, job: TrainingJob, spec: TrainingSpec
 ) -> tuple[MetricData, ...]:
-    """The last value of each metric that the job's hosts printed."""
+    """The last value of each metric that the job's hosts printed, in any attempt."""
     return last_values(
-        spec.metrics, [tools.logs.path(LOG_GROUP, run.log_stream) for run in job.hosts]
+        spec.metrics, [tools.logs.path(LOG_GROUP, stream) for stream in job.log_streams]
     )
 
 

@@ -14,6 +14,9 @@ from sagelocal.domain.training import (
 )
 from sagelocal.store.resources import Query, Resource, Resources
 
+# Among how many recent jobs warm pools are looked for.
+_MOST_JOBS = 1000
+
 
 class NoSuchJob(Exception):
     """There is no training job of that ARN (any more)."""
@@ -52,6 +55,17 @@ class TrainingRecords:
 
     def list(self, query: Query) -> Sequence[TrainingJob]:
         return [from_document(resource.document) for resource in self._resources.list(query)]
+
+    def with_warm_pools(self, region: str, since: float) -> Sequence[TrainingJob]:
+        """Jobs that asked for a warm pool and changed after `since`, newest first."""
+        query = Query(KIND, region, modified_after=since, limit=_MOST_JOBS)
+        return [
+            from_document(resource.document)
+            for resource in self._resources.list(query)
+            if resource.document["request"]
+            .get("ResourceConfig", {})
+            .get("KeepAlivePeriodInSeconds")
+        ]
 
     def unfinished(self) -> Sequence[TrainingJob]:
         """Every job that has not ended, oldest first."""

@@ -148,7 +148,7 @@ class TrainingRun:
     def _begin(self, job: TrainingJob, spec: TrainingSpec) -> None:
         """From Starting to running containers."""
         self._tools.clean_up(job)
-        job = self._row.advance(lambda j: replace(j.restarted(time.time()), hosts=()))
+        job = self._row.advance(lambda j: j.restarted(time.time()))
         self._check_output(spec)
         self._row.enter(SecondaryStatus.DOWNLOADING)
         for host in spec.hosts:

@@ -171,7 +171,7 @@ def _values(plane: Plane, call: Call, metric: Metric) -> Iterable[tuple[float, f
 
 
 def _logs(plane: Plane, job: TrainingJob) -> Sequence[Path]:
-    return [plane.logs.path(LOG_GROUP, host.log_stream) for host in job.hosts]
+    return [plane.logs.path(LOG_GROUP, stream) for stream in job.log_streams]
 
 
 def _span(start: datetime, end: datetime, period_seconds: int) -> Span:

@@ -12,12 +12,10 @@ from sagelocal.domain.warm_pools import LONGEST_SECONDS, WarmPoolStatus, fits, w
 from sagelocal.engine.training_records import NoSuchJob
 from sagelocal.protocol.faults import Fault, validation
 from sagelocal.services.calls import Call, Params, Result
-from sagelocal.store.resources import Query
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
 
-_MOST_JOBS = 1000
 Change = Callable[[TrainingJob], TrainingJob]
 
 
@@ -50,8 +48,7 @@ def update_training_job(plane: Plane, call: Call, params: Params) -> Result:
 def take_over_warm_pool(plane: Plane, job: TrainingJob) -> None:
     """Let the new job have the pool of one before it that matches, if there is one."""
     now = time.time()
-    recent = Query(KIND, job.region, modified_after=now - LONGEST_SECONDS, limit=_MOST_JOBS)
-    for earlier in plane.training.records.list(recent):
+    for earlier in plane.training.records.with_warm_pools(job.region, now - LONGEST_SECONDS):
         if has_available_pool(earlier, now) and fits(earlier, job.request):
             taken = plane.training.records.change(earlier.arn, _moving_to(job, now))
             if taken.reused_by == job.name:

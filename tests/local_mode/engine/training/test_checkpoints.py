@@ -147,6 +147,18 @@ def test_a_link_does_not_lead_out_of_the_folder(place: Place) -> None:
     assert place.stored() == {}
 
 
+def test_a_link_in_the_folders_place_is_not_followed(place: Place) -> None:
+    (place.folder / "a").write_bytes(b"1")
+    place.checkpoints.sync(final=True)
+    elsewhere = place.root / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "secret").write_text("secret")
+    shutil.rmtree(place.folder)
+    place.folder.symlink_to(elsewhere)
+    place.checkpoints.sync(final=True)
+    assert place.stored() == {"ckpt/a": b"1"}
+
+
 def test_a_folder_that_is_gone_deletes_nothing(place: Place) -> None:
     (place.folder / "a").write_bytes(b"1")
     place.checkpoints.sync(final=True)
@@ -315,6 +327,26 @@ def test_a_bucket_that_went_away_fails_the_job_with_its_model_uploaded(bench: An
     assert job.status == "Failed"
     assert job.failure_reason.startswith("ClientError: Checkpoint upload failed: 'a' could not be")
     assert bench.get("jobs/job/output/model.tar.gz") is not None
+
+
+def test_every_host_restores_all_and_deletes_only_what_it_deletes(bench: Any) -> None:
+    bench.put("ckpt/shared", b"s")
+    bench.put("ckpt/of-one", b"1")
+    image = bench.image("""
+        host = os.environ["HOST"]
+        folder = base / "checkpoints"
+        print(sorted(path.name for path in folder.iterdir()), flush=True)
+        (folder / host).write_text(host)
+        if host == "algo-1":
+            (folder / "of-one").unlink()
+    """)
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    job = bench.run("job", image, ResourceConfig=resources, **CHECKPOINTS)
+    assert (job.status, job.failure_reason) == ("Completed", None)
+    for host in ("algo-1", "algo-2"):
+        assert bench.lines(job, host) == ["['of-one', 'shared']"]
+    stored = [info.key for info in bench.objects.list("bucket", "ckpt/")]
+    assert stored == ["ckpt/algo-1", "ckpt/algo-2", "ckpt/shared"]
 
 
 def test_checkpoints_may_lie_below_a_folder_that_is_mounted_anyway(bench: Any) -> None:

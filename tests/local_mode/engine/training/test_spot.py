@@ -51,6 +51,29 @@ def test_an_interrupted_job_resumes_from_its_checkpoints(bench: Any) -> None:
     assert job.training_seconds is not None
 
 
+def test_metrics_of_every_attempt_count(bench: Any) -> None:
+    image = bench.image("""
+        first = not (base / "checkpoints/x").exists()
+        (base / "checkpoints/x").touch()
+        print("once=1;" if first else "twice=3;", flush=True)
+        print("twice=2;" if first else "", flush=True)
+        signal.sigwait({signal.SIGTERM}) if first else None
+    """)
+    definitions = [{"Name": n, "Regex": rf"{n}=(\d+);"} for n in ("once", "twice")]
+    algorithm = {
+        "TrainingImage": image,
+        "TrainingInputMode": "File",
+        "MetricDefinitions": definitions,
+    }
+    arn = bench.add("job", image, AlgorithmSpecification=algorithm, **SPOT)
+    bench.engine.submit(arn)
+    bench.wait_for_line(arn, "twice=2")
+    bench.wait(arn, lambda job: job.trained_at is not None)
+    bench.engine.interrupt(arn)
+    job = bench.wait(arn)
+    assert [(m.name, m.value) for m in job.metrics] == [("once", 1.0), ("twice", 3.0)]
+
+
 def test_an_interruption_is_carried_out_by_the_next_plane(
     open_bench: Any, killed_plane: Any
 ) -> None:
