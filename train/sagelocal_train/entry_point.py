@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 import importlib.util
+import logging
 import shlex
 import shutil
 import stat
@@ -19,8 +20,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sagelocal_train import error_text, process
+from sagelocal_train import debugger, error_text, process
 from sagelocal_train.errors import CommandFailed, ScriptError
+
+logger = logging.getLogger(__name__)
 
 REQUIREMENTS = "requirements.txt"
 _SHOWN_NAMES = 12
@@ -64,20 +67,35 @@ def prepare(kind: Kind, name: str, code: Path, environment: Mapping[str, str]) -
         _install("InstallModuleError", [".", *requirements], code, environment)
     elif requirements:
         _install("InstallRequirementsError", requirements, code, environment)
+    if debugger.is_wanted(environment):
+        _prepare_debugger(kind, name, code, environment)
     if kind is Kind.COMMAND:
         path = code / name
         path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
 
-def command(kind: Kind, name: str, arguments: Sequence[str]) -> list[str]:
+def _prepare_debugger(kind: Kind, name: str, code: Path, environment: Mapping[str, str]) -> None:
+    if kind is Kind.COMMAND:
+        raise ScriptError(
+            f"A debugger can wait in Python only, and {name!r} is {kind.value}; "
+            f"unset {debugger.PORT_VARIABLE}"
+        )
+    if not debugger.is_installed(environment):
+        logger.info("This image has no %s; installing it for this job", debugger.PACKAGE)
+        _install("InstallRequirementsError", [debugger.PACKAGE], code, environment)
+
+
+def command(
+    kind: Kind, name: str, arguments: Sequence[str], environment: Mapping[str, str] = {}
+) -> list[str]:
     """The command line, to be run in the code folder."""
     if kind is Kind.COMMAND:
         # The shell runs files without a `#!` line too, and then gives its place to the command.
         return ["/bin/sh", "-c", 'exec "$0" "$@"', f"./{name}", *arguments]
     if kind is Kind.PACKAGE:
         module = name.removesuffix(".py").replace("/", ".")
-        return [sys.executable, "-m", module, *arguments]
-    return [sys.executable, name, *arguments]
+        return [sys.executable, *debugger.options(environment), "-m", module, *arguments]
+    return [sys.executable, *debugger.options(environment), name, *arguments]
 
 
 def _install(kind: str, what: list[str], code: Path, environment: Mapping[str, str]) -> None:

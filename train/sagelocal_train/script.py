@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from sagelocal_train import (
+    debugger,
     entry_point,
     error_text,
     hosts,
@@ -55,6 +56,11 @@ def run(
     if launcher == _launchers.TORCHRUN:
         extra = torchrun.variables(environment) | extra
     variables = _variables(environment, extra)
+    if launcher and debugger.is_wanted(variables):
+        raise ScriptError(
+            f"A debugger attaches to one process, and {launcher} starts several; unset "
+            f"{debugger.PORT_VARIABLE} or the estimator's `distribution`"
+        )
     source.bring(environment.submit_directory, code, variables)
     kind = entry_point.kind_of(name, code)
     entry_point.prepare(kind, name, code, variables)
@@ -67,7 +73,7 @@ def run(
     if launcher == _launchers.TORCHRUN:
         command = torchrun.command(environment, kind, name, arguments)
     else:
-        command = entry_point.command(kind, name, arguments)
+        command = entry_point.command(kind, name, arguments, variables)
     _announce(environment, command)
     _raise_if_failed(_run(command, environment, variables), command)
 

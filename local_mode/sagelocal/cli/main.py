@@ -17,6 +17,7 @@ COMMANDS = {
     "exec": "sagelocal.cli.clients:exec_",
     "build": "sagelocal.cli.images:build",
     "images": "sagelocal.cli.images:images",
+    "train": "sagelocal.cli.train:train",
     "logs": "sagelocal.cli.logs:logs",
     "interrupt": "sagelocal.cli.interrupt:interrupt",
     "doctor": "sagelocal.cli.doctor:doctor",

@@ -19,7 +19,9 @@ _NO_PROXY = ("NO_PROXY", "no_proxy")
 
 
 def service_access(settings: Settings, runtime: Runtime) -> dict[str, str]:
-    """The variables of a container that has a network."""
+    """The variables of a container that has a network; none if the plane listens nowhere."""
+    if settings.port == 0:
+        return {}
     host = _host(settings, runtime)
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     direct = ",".join(dict.fromkeys([*_without_proxy(), host]))

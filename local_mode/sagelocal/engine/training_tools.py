@@ -27,6 +27,8 @@ from sagelocal.settings import Settings
 from sagelocal.store.logs import LogStore
 from sagelocal.store.objects import ObjectStore
 
+# The training toolkit's: the user's script waits on this port for a Python debugger.
+DEBUGGER_VARIABLE = "SAGELOCAL_DEBUGGER_PORT"
 JOB_LABEL = "sagelocal.training-job"
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,7 @@ class TrainingTools:
             cpus=float(min(instance(host.instance_type).vcpus, os.cpu_count() or 1)),
             network_isolation=spec.network_isolation,
             network=self._network(job, spec),
+            published_ports=_debugger_ports(spec, host),
             labels={JOB_LABEL: job.arn},
         )
 
@@ -104,6 +107,14 @@ class TrainingTools:
     def _machine_memory(self) -> int:
         limit = self.settings.max_memory_bytes
         return limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _debugger_ports(spec: TrainingSpec, host: Host) -> tuple[int, ...]:
+    """Where a debugger attaches: to the first host, as a port here belongs to one container."""
+    port = spec.environment.get(DEBUGGER_VARIABLE, "")
+    if host != spec.hosts[0] or not (port.isascii() and port.isdecimal()):
+        return ()
+    return (int(port),)
 
 
 def handles_of(job: TrainingJob) -> Iterator[tuple[str, Handle]]:

@@ -234,7 +234,8 @@ class DockerRuntime:
                 command=list(spec.arguments) or None,
                 environment=dict(spec.environment),
                 hostname=spec.hostname,
-                ports=[spec.port] if spec.port is not None else None,
+                ports=[*([spec.port] if spec.port is not None else []), *spec.published_ports]
+                or None,
                 labels=self._labels(spec),
                 host_config=self._host_config(spec),
                 networking_config=self._networking(spec),
@@ -266,7 +267,10 @@ class DockerRuntime:
                 Mount(mount.target, str(mount.source.resolve()), "bind", read_only=mount.read_only)
                 for mount in spec.mounts
             ],
-            port_bindings={str(spec.port): ("127.0.0.1",)} if published else None,
+            port_bindings={
+                **({str(spec.port): ("127.0.0.1",)} if published else {}),
+                **{str(port): ("127.0.0.1", port) for port in spec.published_ports},
+            },
             network_mode=self._network(spec),
             extra_hosts=self._host_addresses(spec),
             mem_limit=spec.memory_bytes,

@@ -83,8 +83,10 @@ class ImageCatalog:
         self._by_repository = {name: family for family in families for name in family.names}
 
     @classmethod
-    def load(cls, containers_dir: Path | None = None) -> ImageCatalog:
+    def load(cls, containers_dir: Path | None = None, also: tuple[Path, ...] = ()) -> ImageCatalog:
         """Read every `image.toml`; None finds the `containers/` folder that sagelocal lies beside.
+
+        `also` are folders of families that lie elsewhere and may build on those.
 
         Raises RuntimeFault, naming the file and the value, for a description that cannot be used.
         """
@@ -94,7 +96,11 @@ class ImageCatalog:
                 f"The folder of image families {str(folder)!r} does not exist; "
                 "give the path of a checkout's containers/ folder."
             )
-        families = tuple(_read_family(path) for path in sorted(folder.glob("*/image.toml")))
+        paths = dict.fromkeys(
+            path.resolve()
+            for path in (*sorted(folder.glob("*/image.toml")), *(f / "image.toml" for f in also))
+        )
+        families = tuple(_read_family(path) for path in paths)
         _check_families(families)
         return cls(folder.resolve(), families)
 

@@ -54,8 +54,9 @@ class ContainerSpec:
 
     `name` is unique on this machine. `image` is the URI that the client gave. `port` is the port
     the container is told to listen on (SAGEMAKER_BIND_TO_PORT is set by the caller only if not
-    8080); None for a container that serves nothing. `network` is made by the first container that
-    is started on it, and goes with `Runtime.remove_network`.
+    8080); None for a container that serves nothing. `published_ports` are reached on loopback here,
+    as the same ports. `network` is made by the first container that is started on it, and goes with
+    `Runtime.remove_network`.
     """
 
     name: str
@@ -70,6 +71,7 @@ class ContainerSpec:
     memory_bytes: int | None = None
     cpus: float | None = None
     network_isolation: bool = False
+    published_ports: tuple[int, ...] = ()
     network: JobNetwork | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 

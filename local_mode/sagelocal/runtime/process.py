@@ -308,7 +308,8 @@ class ProcessRuntime:
         variables["HOME"] = str(layout.home)
         # As in the images, whatever this machine speaks and wherever it is.
         variables |= {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
-        variables["MODEL_SERVER_HOST"] = "127.0.0.1"  # no container's network is around it
+        # No container's network is around it.
+        variables |= dict.fromkeys(("MODEL_SERVER_HOST", "SAGELOCAL_DEBUGGER_HOST"), LOOPBACK)
         if spec.hostname:
             variables["HOSTNAME"] = spec.hostname
         variables |= self.images.environment(family) | dict(spec.environment)

@@ -33,8 +33,10 @@ class Plane:
 
 
 @contextmanager
-def open_plane(settings: Settings) -> Iterator[Plane]:
+def open_plane(settings: Settings, images: ImageCatalog | None = None) -> Iterator[Plane]:
     """Open the data directory, take up what the last plane left, and yield the plane.
+
+    `images` are those of the settings' folder if not given.
 
     On leaving, workers stop and files are closed; containers go on running.
     """
@@ -44,7 +46,7 @@ def open_plane(settings: Settings) -> Iterator[Plane]:
     resources = Resources(database)
     objects = ObjectStore(database, data / "objects")
     logs = LogStore(data / "logs")
-    images = ImageCatalog.load(settings.containers_dir)
+    images = images or ImageCatalog.load(settings.containers_dir)
     runtime = choose_runtime(settings, images)
     training = TrainingEngine(
         resources, objects, logs, runtime, settings, folder=data / "training-jobs"

@@ -1,0 +1,314 @@
+"""`sagelocal train` as a user has it: a folder, some files, one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uv
+
+SAGELOCAL = Path(sys.executable).with_name("sagelocal")
+COMMAND = [str(SAGELOCAL), *["train", "code", "--image", "base", "--runtime", "process"]]
+RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+
+SCRIPT = """
+    import argparse, os, shutil, sys
+    from pathlib import Path
+    import utils
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int)
+    epochs = parser.parse_args().epochs
+    for epoch in range(epochs):
+        print("epoch", epoch)
+    rows = Path(os.environ["SM_CHANNEL_TRAIN"], "data.csv").read_text()
+    Path(os.environ["SM_MODEL_DIR"], "deep").mkdir()
+    Path(os.environ["SM_MODEL_DIR"], "deep", "model.txt").write_text(utils.upper(rows))
+    Path(os.environ["SM_OUTPUT_DATA_DIR"], "report.txt").write_text(os.environ["COLOUR"])
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with code and data, to stand in."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "train.py").write_text(textwrap.dedent(SCRIPT))
+    (code / "utils.py").write_text("def upper(text):\n    return text.upper()\n")
+    (tmp_path / "data.csv").write_text("a,b\n")
+    return tmp_path
+
+
+@pytest.fixture
+def train(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `sagelocal train` in the folder."""
+
+    def run(*arguments: str, runtime: str = "process") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [SAGELOCAL, "train", *arguments, "--runtime", runtime],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def script(folder: Path, text: str) -> None:
+    (folder / "code" / "train.py").write_text(textwrap.dedent(text))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_folder_of_code_leaves_its_model_and_data_as_plain_files(
+    runtime: str, folder: Path, train: Any
+) -> None:
+    options = ("--channel", "train=data.csv", "--hp", "epochs=2", "--env", "COLOUR=blue")
+
+    done = train("code", "--image", "base", *options, runtime=runtime)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    model = folder / "model-output" / "model" / "deep" / "model.txt"
+    assert model.read_text() == "A,B\n"
+    assert (folder / "model-output" / "data" / "report.txt").read_text() == "blue"
+    for path in (folder / "model-output").rglob("*"):
+        assert path.stat().st_uid == os.getuid()
+        assert os.access(path, os.W_OK)
+    lines = done.stdout.splitlines()
+    phases = [found[1] for line in lines if (found := re.match(r"\[ +[\d.]+ s\] (\w+):", line))]
+    assert list(dict.fromkeys(phases)) == [
+        "Starting",
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Completed",
+    ]
+    assert lines.index("epoch 0") < lines.index("epoch 1")
+    assert lines[-1] == "The model is in model-output/model"
+    assert sorted(path.name for path in folder.iterdir()) == ["code", "data.csv", "model-output"]
+
+
+def test_the_next_run_takes_the_place_of_the_last(folder: Path, train: Any) -> None:
+    script(folder, "import os; open(os.environ['SM_MODEL_DIR'] + '/first', 'w')")
+    train("code", "--image", "base")
+    script(folder, "import os; open(os.environ['SM_MODEL_DIR'] + '/second', 'w')")
+
+    done = train("code", "--image", "base")
+
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (folder / "model-output/model").iterdir()] == ["second"]
+
+
+def test_a_folder_that_is_somebody_elses_is_left_alone(folder: Path, train: Any) -> None:
+    done = train("code", "--image", "base", "--output", "code")
+
+    assert done.returncode == 1
+    assert "--output code holds files that are not from `sagelocal train`" in done.stderr
+    assert (folder / "code" / "train.py").exists()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_failed_job_says_why_and_what_next(runtime: str, folder: Path, train: Any) -> None:
+    script(folder, "raise ValueError('the third row is not a number')")
+
+    done = train("code", "--image", "base", runtime=runtime)
+
+    assert done.returncode == 1
+    assert "Failed: AlgorithmError: ExecuteUserScriptError" in done.stderr
+    assert "ValueError: the third row is not a number" in done.stderr
+    assert "-> the log above has the whole story" in done.stderr
+
+
+def test_an_algorithm_of_the_catalogue_runs_by_its_name(folder: Path, train: Any) -> None:
+    rows = "".join(f"{3 * x + 1},{x}\n" for x in range(40))
+    (folder / "rows.csv").write_text(rows)
+    options = ("--channel", "train=rows.csv", "--hp", "predictor_type=regressor")
+
+    done = train("linear-learner", *options, "--hp", "mini_batch_size=10", "--hp", "epochs=2")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "#quality_metric: host=algo-1, epoch=0, train" in done.stdout
+    assert (folder / "model-output/model/model_algo-1").stat().st_size > 0
+
+
+def test_several_hosts_know_one_another(folder: Path, train: Any) -> None:
+    script(folder, "import os; print('hosts', os.environ['SM_HOSTS'])")
+
+    done = train("code", "--image", "base", "--instances", "2")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count('hosts ["algo-1","algo-2"]') == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("code",), "code has no image.toml; name the image that runs its code with --image"),
+        (("code", "--image", "base", "--entry-point", "main.py"), "code has no main.py (it has"),
+        (("code", "--image", "base", "--channel", "train=nowhere"), "there is no file"),
+        (("code", "--image", "base", "--hp", "epochs"), "'epochs' is not NAME=VALUE"),
+        (("code", "--image", "base", "--channel", "a b=data.csv"), "ValidationException"),
+        (("code", "--image", "base", "--instances", "0"), "ValidationException"),
+        (("base", "--image", "base"), "'base' is no folder"),
+        (("no-such-image",), "No image answers to 'no-such-image'"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_a_line(
+    arguments: tuple[str, ...], said: str, train: Any
+) -> None:
+    done = train(*arguments)
+
+    assert done.returncode in (1, 2)
+    assert said in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_stops_the_job_and_keeps_what_it_left(folder: Path) -> None:
+    script(
+        folder,
+        """
+        import os, signal, sys, time
+        def stop(*_):
+            open(os.environ["SM_MODEL_DIR"] + "/saved", "w").close()
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, stop)
+        print("ready to be stopped")
+        time.sleep(600)
+        """,
+    )
+    with subprocess.Popen(
+        COMMAND, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as job:
+        assert job.stdout is not None
+        assert any(line == "ready to be stopped\n" for line in job.stdout)
+        job.send_signal(signal.SIGINT)
+        rest, said = job.communicate(timeout=60)
+
+    assert job.returncode == 130, rest + said
+    assert "Stopping: Stopping the training job" in rest
+    assert "Stopped. What it left is in model-output" in said
+    assert (folder / "model-output" / "model" / "saved").exists()
+
+
+def test_on_a_terminal_a_line_shows_the_phase_and_the_time(folder: Path) -> None:
+    script(folder, "import time; time.sleep(1); print('slept')")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(COMMAND, cwd=folder, stdout=theirs, stderr=theirs) as job:
+        os.close(theirs)
+        shown = b""
+        with open(ours, "rb", buffering=0) as terminal:
+            try:
+                while data := terminal.read(4096):
+                    shown += data
+            except OSError:
+                pass  # a terminal's other end is closed
+    assert job.returncode == 0, shown
+    assert re.search(rb"\r\x1b\[KTraining \d+ s \(Ctrl-C stops it\)", shown)
+    assert b"\x1b[Kslept\r\n" in shown
+
+
+class Debugger:
+    """The client's side of the Debug Adapter Protocol, as an editor speaks it."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = _connect(port)
+        self._reader = self._socket.makefile("rb")
+        self._number = 0
+
+    def send(self, command: str, **arguments: Any) -> int:
+        self._number += 1
+        body = json.dumps(
+            {
+                "seq": self._number,
+                "type": "request",
+                "command": command,
+                "arguments": arguments,
+            }
+        ).encode()
+        self._socket.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        return self._number
+
+    def await_message(self, kind: str, name: str) -> dict[str, Any]:
+        """The next response to a command, or event, of this name."""
+        while True:
+            length = 0
+            while line := self._reader.readline().strip():
+                length = int(line.partition(b":")[2])
+            message: dict[str, Any] = json.loads(self._reader.read(length))
+            if message["type"] == kind and message.get("command", message.get("event")) == name:
+                return message
+
+    def close(self) -> None:
+        self._reader.close()
+        self._socket.close()
+
+
+def _connect(port: int) -> socket.socket:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=60)
+        except OSError:
+            assert time.monotonic() < deadline, "no debugger can attach"
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_script_waits_for_a_debugger_and_stops_where_it_is_told(
+    runtime: str, folder: Path
+) -> None:
+    script(folder, "secret = 6 * 7\nprint('the answer is', secret)\n")
+    if runtime == "docker":
+        # A container may not reach the package index, so the source brings debugpy along.
+        bring = ("pip", "install", "--quiet", "--target", str(folder / "code"), "debugpy")
+        subprocess.run([uv.find_uv_bin(), *bring, "--python-version", "3.11"], check=True)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [*COMMAND[:-1], runtime, "--debugger", str(port)]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as job:
+        assert job.stdout is not None
+        for line in job.stdout:
+            if "The script waits for a debugger" in line:
+                break
+        else:
+            pytest.fail("the job ended before its script waited")
+        debugger = Debugger(port)
+        debugger.send("initialize", adapterID="test", linesStartAt1=True, pathFormat="path")
+        assert debugger.await_message("response", "initialize")["success"]
+        debugger.send("attach", justMyCode=True)
+        debugger.await_message("event", "initialized")
+        source = {"path": "/opt/ml/code/train.py"}
+        debugger.send("setBreakpoints", source=source, breakpoints=[{"line": 2}])
+        placed = debugger.await_message("response", "setBreakpoints")["body"]["breakpoints"]
+        assert placed[0]["verified"], placed
+        debugger.send("configurationDone")
+        thread = debugger.await_message("event", "stopped")["body"]["threadId"]
+        debugger.send("stackTrace", threadId=thread)
+        frames = debugger.await_message("response", "stackTrace")["body"]["stackFrames"]
+        debugger.send("evaluate", expression="secret", frameId=frames[0]["id"])
+        assert debugger.await_message("response", "evaluate")["body"]["result"] == "42"
+        debugger.send("continue", threadId=thread)
+        printed = job.stdout.read()
+        debugger.close()
+    assert job.returncode == 0, printed
+    assert "the answer is 42" in printed
+
+
+def test_a_debugger_needs_code_of_ones_own(train: Any) -> None:
+    done = train("linear-learner", "--debugger", "5678")
+
+    assert done.returncode == 1
+    assert "--debugger is for a folder of your own code" in done.stderr
