@@ -222,7 +222,7 @@ class Debugger:
     """The client's side of the Debug Adapter Protocol, as an editor speaks it."""
 
     def __init__(self, port: int) -> None:
-        self._socket = _connect(port)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._reader = self._socket.makefile("rb")
         self._number = 0
 
@@ -245,6 +245,8 @@ class Debugger:
             length = 0
             while line := self._reader.readline().strip():
                 length = int(line.partition(b":")[2])
+            if not length:
+                raise ConnectionError("nobody speaks the protocol yet")
             message: dict[str, Any] = json.loads(self._reader.read(length))
             if message["type"] == kind and message.get("command", message.get("event")) == name:
                 return message
@@ -254,12 +256,19 @@ class Debugger:
         self._socket.close()
 
 
-def _connect(port: int) -> socket.socket:
+def attach(port: int) -> Debugger:
+    """An initialized client; Docker takes connections before anybody listens in the container."""
     deadline = time.monotonic() + 60
     while True:
+        debugger = None
         try:
-            return socket.create_connection(("127.0.0.1", port), timeout=60)
+            debugger = Debugger(port)
+            debugger.send("initialize", adapterID="test", linesStartAt1=True, pathFormat="path")
+            assert debugger.await_message("response", "initialize")["success"]
+            return debugger
         except OSError:
+            if debugger is not None:
+                debugger.close()
             assert time.monotonic() < deadline, "no debugger can attach"
             time.sleep(0.05)
 
@@ -285,9 +294,7 @@ def test_the_script_waits_for_a_debugger_and_stops_where_it_is_told(
                 break
         else:
             pytest.fail("the job ended before its script waited")
-        debugger = Debugger(port)
-        debugger.send("initialize", adapterID="test", linesStartAt1=True, pathFormat="path")
-        assert debugger.await_message("response", "initialize")["success"]
+        debugger = attach(port)
         debugger.send("attach", justMyCode=True)
         debugger.await_message("event", "initialized")
         source = {"path": "/opt/ml/code/train.py"}
