@@ -14,12 +14,13 @@ unexport SSL_CERT_FILE
 endif
 export SAGELOCAL_TEST_CLIENTS := $(CACHE)/clients/bin/python
 export SAGELOCAL_TEST_MXNET := $(CACHE)/mxnet/bin/python
+export SAGELOCAL_TEST_PEERS := $(CACHE)/peers/bin/python
 
 UV := $(shell command -v uv 2>/dev/null || echo $(CACHE)/tools/bin/uv)
 BIN := .venv/bin
 SOURCES := train serve local_mode containers tests
 
-.PHONY: help setup clients mxnet lock check fix test test-docker demo bench base images clean
+.PHONY: help setup clients mxnet peers lock check fix test test-docker demo bench base images clean
 
 help: ## this list
 	@echo "sagelocal: SageMaker notebooks, scripts and containers on one laptop"
@@ -31,6 +32,7 @@ help: ## this list
 setup: .venv/.stamp ## the development environment, in .venv
 clients: $(CACHE)/clients/.stamp ## the SageMaker SDK, boto3 and the AWS CLI, in an environment of their own
 mxnet: $(CACHE)/mxnet/.stamp ## mxnet 1.9.1, the oracle for artifacts, in an environment of its own
+peers: $(CACHE)/peers/.stamp ## the libraries that our readers are measured against, in an environment of their own
 
 check: setup ## format, lint, types, import contracts, locks; changes nothing
 	$(UV) lock --check
@@ -52,7 +54,7 @@ test-docker: setup clients mxnet images ## every test that needs a Docker engine
 demo: setup clients mxnet $(if $(filter docker,$(RUNTIME)),base image-base image-linear_learner) ## a whole notebook against a fresh control plane; RUNTIME=docker for Docker
 	$(BIN)/python tests/clients/chapter/demo.py --runtime $(RUNTIME)
 
-bench: setup clients ## the figures we claim, as ratios of things measured in turns
+bench: setup clients peers ## the figures we claim, as ratios of things measured in turns
 	$(BIN)/python -m tests.bench.run
 
 base: .build/ca.pem ## the Docker base image (made with debootstrap where python:3.11-slim cannot be pulled)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.bench import hosting, lifecycle, training
+from tests.bench import formats, hosting, lifecycle, training
 from tests.bench.plane import Plane
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sagelocal-bench-") as name:
         folder = Path(name)
+        formats.measure(folder)
         lifecycle.measure(folder)
         plane = Plane(folder / "data")
         plane.up()

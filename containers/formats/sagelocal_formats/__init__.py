@@ -5,6 +5,8 @@
     image_records     MXNet's .rec files of labelled images, with .idx and .lst
     csv_table         tables of numbers without a header
     libsvm            sparse rows as text
+    json_lines        values, or records of features, one per line
+    parquet           columns of numbers; needs the extra "parquet"
     mxnet_ndarray     .params files: named arrays
     mxnet_symbol      symbol JSON: the graph of a model
 
