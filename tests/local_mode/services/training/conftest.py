@@ -114,7 +114,7 @@ def start_training(start_plane: Callable[..., Any]) -> Callable[..., Training]:
     """Starts a plane with any settings."""
 
     def start(**settings: Any) -> Training:
-        return Training(start_plane(containers_dir=str(IMAGES), **settings))
+        return Training(start_plane(**{"containers_dir": str(IMAGES), **settings}))
 
     return start
 
