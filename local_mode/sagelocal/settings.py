@@ -5,6 +5,7 @@ Each field says what it does in `help`; `sagelocal up --help` and the README's t
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -78,6 +79,12 @@ class Settings:
                 _refuse(each.name, value, "at least 0", accepted=value >= 0)
             elif each.name.endswith("_ratio"):
                 _refuse(each.name, value, "from 0 to 1", accepted=0 <= value <= 1)
+
+    @property
+    def most_memory_bytes(self) -> int:
+        """What no container may exceed, whatever its instance type has."""
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return self.max_memory_bytes or machine
 
 
 def _refuse(name: str, value: float, bound: str, *, accepted: bool) -> None:

@@ -121,11 +121,6 @@ class TrainingSpec:
             for number, group in enumerate(members, start=1)
         )
 
-    @property
-    def heterogeneous(self) -> bool:
-        """Whether the request named its instance groups."""
-        return self.groups[0].name != HOMOGENEOUS_CLUSTER or len(self.groups) > 1
-
     def job_output(self, job_name: str) -> S3Uri:
         """`s3://bucket/prefix/JOB/output`, below which everything of the job is uploaded."""
         prefix = self.output.key.strip("/")

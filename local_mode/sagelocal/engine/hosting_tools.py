@@ -151,15 +151,11 @@ class HostingTools:
             environment=access | environment(endpoint.region, variant, position),
             hostname=container.hostname,
             port=CONTAINER_PORT + position,
-            memory_bytes=min(memory_bytes, self._machine_memory()),
+            memory_bytes=min(memory_bytes, self.settings.most_memory_bytes),
             cpus=float(min(vcpus, os.cpu_count() or 1)),
             network_isolation=variant.network_isolation,
             labels={ENDPOINT_LABEL: endpoint.arn},
         )
-
-    def _machine_memory(self) -> int:
-        limit = self.settings.max_memory_bytes
-        return limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
     def _log_tail(
         self, endpoint: Endpoint, variant: Variant, instance: Instance, position: int

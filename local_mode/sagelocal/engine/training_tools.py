@@ -50,7 +50,7 @@ class TrainingTools:
 
     def memory_bytes(self, host: Host) -> int:
         """The instance type's memory, or this machine's if it has less."""
-        return min(instance(host.instance_type).memory_bytes, self._machine_memory())
+        return min(instance(host.instance_type).memory_bytes, self.settings.most_memory_bytes)
 
     def container(
         self, job: TrainingJob, spec: TrainingSpec, host: Host, log_path: Path
@@ -103,10 +103,6 @@ class TrainingTools:
             self.runtime.remove_network(network_name(self.folder, job))
         except RuntimeFault as error:
             log.warning("training-job %s: its network was left behind: %s", job.name, error)
-
-    def _machine_memory(self) -> int:
-        limit = self.settings.max_memory_bytes
-        return limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _debugger_ports(spec: TrainingSpec, host: Host) -> tuple[int, ...]:
