@@ -188,10 +188,16 @@ class TrainingRun:
         """From running containers to a verdict, or to an interruption."""
         job = self._row.job()
         with CheckpointKeeper(self._checkpoints(job, spec)) as keeper:
-            exits = self._cluster.see_through(spec)
+            try:
+                exits = self._cluster.see_through(spec)
+            except LostContainer:
+                keeper.finish()
+                raise
             fault = keeper.finish()
         job = self._row.job()
         if job.interruption and not job.stop_cause:
+            if fault:
+                log.warning("training-job %s: %s", job.name, fault)
             self._row.change(lambda j: j.interrupted(time.time()))
             log.info("training-job %s: %s", job.name, SecondaryStatus.INTERRUPTED)
         else:

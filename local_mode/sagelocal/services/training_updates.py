@@ -49,10 +49,14 @@ def take_over_warm_pool(plane: Plane, job: TrainingJob) -> None:
     """Let the new job have the pool of one before it that matches, if there is one."""
     now = time.time()
     for earlier in plane.training.records.with_warm_pools(job.region, now - LONGEST_SECONDS):
-        if has_available_pool(earlier, now) and fits(earlier, job.request):
+        if not has_available_pool(earlier, now) or not fits(earlier, job.request):
+            continue
+        try:
             taken = plane.training.records.change(earlier.arn, _moving_to(job, now))
-            if taken.reused_by == job.name:
-                return
+        except NoSuchJob:
+            continue  # Deleted at this moment, and its pool with it.
+        if taken.reused_by == job.name:
+            return
 
 
 def _moving_to(job: TrainingJob, now: float) -> Change:

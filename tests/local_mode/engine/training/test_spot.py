@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sagelocal.domain.training import NotInterruptible
 
+ONCE = {"MaximumRetryAttempts": 1}
 SPOT = {
     "EnableManagedSpotTraining": True,
     "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 1200},
@@ -140,6 +142,30 @@ def test_a_failure_of_the_platform_is_retried(bench: Any) -> None:
         *("Starting", "Downloading", "Training"),
         *("Starting", "Downloading", "Training"),
     ]
+
+
+def test_a_lost_container_leaves_its_checkpoints_to_the_next_attempt(
+    open_bench: Any, killed_plane: Any
+) -> None:
+    bench = open_bench()
+    image = bench.image("""
+        folder = base / "checkpoints"
+        again = (folder / "saved").exists()
+        (folder / "saved").write_text("x")
+        print("saved", flush=True)
+        signal.sigwait({signal.SIGTERM}) if not again else None
+    """)
+    more = {"CheckpointConfig": SPOT["CheckpointConfig"], "RetryStrategy": ONCE}
+    arn = bench.add("job", image, **more)
+    with killed_plane():
+        bench.wait_for_line(arn, "saved")
+        bench.wait(arn, lambda job: job.trained_at is not None)
+    lost = [replace(run, runtime="another") for run in bench.job(arn).hosts]
+    bench.engine.records.change(arn, lambda job: replace(job, hosts=tuple(lost)))
+
+    bench.engine.start()
+    job = bench.wait(arn)
+    assert (job.status, job.retries) == ("Completed", 1)
 
 
 def test_retries_end(bench: Any) -> None:

@@ -172,6 +172,30 @@ def test_a_page_of_another_name_cannot_interrupt(training: Any) -> None:
         assert caught.value.code == 403
 
 
+SAVES = """
+import pathlib
+pathlib.Path(json.loads((base / "input/config/checkpointconfig.json").read_text())["LocalPath"], "a"
+    ).write_text("1")
+"""
+
+
+def test_checkpoints_lie_where_the_request_says(either: Any) -> None:
+    config = {"S3Uri": "s3://bucket/ckpt", "LocalPath": "/opt/ml/my/checkpoints"}
+    job = either.run("job", SAVES, CheckpointConfig=config)
+    assert job["TrainingJobStatus"] == "Completed", job
+    assert keys(either, "ckpt/") == ["ckpt/a"]
+    assert job["CheckpointConfig"] == config
+
+
+def test_only_docker_has_checkpoints_outside_opt_ml(either: Any) -> None:
+    config = {"S3Uri": "s3://bucket/ckpt", "LocalPath": "/checkpoints"}
+    job = either.run("job", SAVES, CheckpointConfig=config)
+    if either.plane.health()["runtime"] == "docker":
+        assert keys(either, "ckpt/") == ["ckpt/a"]
+    else:
+        assert "mounts below /opt/ml, not '/checkpoints'" in job["FailureReason"]
+
+
 @pytest.mark.parametrize("isolated", [True, False])
 def test_an_isolated_job_has_no_network(either: Any, isolated: bool) -> None:
     script = """
