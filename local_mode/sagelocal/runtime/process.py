@@ -247,7 +247,7 @@ class ProcessRuntime:
         """Give its addresses back, once nothing that a killed plane left is on it."""
         for folder in self.folder.glob("[!.]*"):
             spec = _Layout(folder).read("spec")
-            if spec and spec["network"] == name:
+            if spec and spec.get("network") == name:
                 self.remove(Handle(NAME, str(folder)))
         self._addresses.release(name)
 
