@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import importlib.util
 import logging
+import os
 import shlex
 import shutil
 import stat
@@ -115,7 +116,9 @@ def _installer() -> list[str]:
     """pip of this Python, or uv where an environment was made without pip."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
-    uv = shutil.which("uv")
+    # Beside this Python first: an environment may have uv and yet not be on PATH.
+    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    uv = shutil.which("uv", path=places)
     if uv is None:
         raise ScriptError(
             f"The source has to be installed, but {sys.executable} has no pip and there is no uv: "

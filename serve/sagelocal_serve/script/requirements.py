@@ -43,7 +43,9 @@ def _installer() -> list[str]:
     if importlib.util.find_spec("pip") is not None:
         pip = [sys.executable, "-m", "pip", "install"]
         return [*pip, "--no-cache-dir", "--disable-pip-version-check", "--root-user-action=ignore"]
-    if uv := shutil.which("uv"):
+    # Beside this Python first: an environment may have uv and yet not be on PATH.
+    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    if uv := shutil.which("uv", path=places):
         return [uv, "pip", "install", "--python", sys.executable]
     raise ScriptError(
         "The script's requirements.txt needs pip or uv, and this environment has neither."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import sysconfig
 import venv
 import zipfile
@@ -137,7 +139,9 @@ def test_requirements_beside_the_script_are_installed_first(
     _write(code_dir / "requirements.txt", f"./{_wheel(code_dir)}\n")
     script = f"from sagelocal_test_package import FACTOR\n{dedent(SCRIPT)}".replace("10", "FACTOR")
     _write(code_dir / "inference.py", script)
-    server = start_server(command=[environment_of_its_own, "-m", "sagelocal_serve"])
+    # uv is one of the packages that the tests' own environment has.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    server = start_server(command=[environment_of_its_own, "-m", "sagelocal_serve"], PATH=path)
     assert json.loads(server.wait_until_ready().invoke(b"1,2", "text/csv").body) == [7.0, 14.0]
 
 
