@@ -60,7 +60,7 @@ bench: setup clients peers ## the figures we claim, as ratios of things measured
 base: .build/ca.pem ## the Docker base image (made with debootstrap where python:3.11-slim cannot be pulled)
 	bash containers/base/make_base.sh
 
-images: setup base $(patsubst containers/%/Dockerfile,image-%,$(wildcard containers/*/Dockerfile)) ## every family's Docker image
+images: setup base $(filter-out image-template,$(patsubst containers/%/Dockerfile,image-%,$(wildcard containers/*/Dockerfile))) ## every family's Docker image
 
 image-%: setup base ## one family's Docker image: make image-linear_learner
 	$(BIN)/sagelocal build $(subst _,-,$*)

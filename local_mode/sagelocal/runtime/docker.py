@@ -212,7 +212,7 @@ class DockerRuntime:
         if not self._is_local(family.tag):
             raise self.images.unknown(
                 image,
-                f"It means {family.tag}, which is not built: `sagelocal build {family.family}`.",
+                f"It means {family.tag}, which is not built: `{self.images.how_to_build(family)}`.",
             )
         return family.tag
 

@@ -7,6 +7,7 @@
     names = ["linear-learner"]           # ECR repositories it answers to
     package = "sagelocal_linear_learner" # its import package, if it has one
     projects = ["train", "serve"]        # what it installs beside itself, from the checkout's root
+    executables = ["train", "serve"]     # programs of this folder that are on its PATH
 
     [environment]                        # what the Dockerfile's ENV lines say
     [labels]                             # what its LABEL lines say
@@ -19,6 +20,7 @@ for every account, region and tag (Amazon SageMaker AI developer guide, "Docker 
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -29,6 +31,7 @@ from typing import Any
 from sagelocal.runtime.interface import RuntimeFault, UnknownImage
 
 PYTHON = "python"
+TEMPLATE = "template"
 
 _ECR_URI = re.compile(
     r"(?:https?://)?\d{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+"
@@ -42,6 +45,7 @@ _IMAGE_KEYS = {
     "names": list,
     "package": str,
     "projects": list,
+    "executables": list,
 }
 _REQUIRED_KEYS = ("family", "tag", "base", "names")
 
@@ -57,6 +61,7 @@ class ImageFamily:
     folder: Path
     package: str | None = None
     projects: tuple[str, ...] = ()
+    executables: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
@@ -97,8 +102,7 @@ class ImageCatalog:
                 "give the path of a checkout's containers/ folder."
             )
         paths = dict.fromkeys(
-            path.resolve()
-            for path in (*sorted(folder.glob("*/image.toml")), *(f / "image.toml" for f in also))
+            path.resolve() for path in (*_descriptions(folder), *(f / "image.toml" for f in also))
         )
         families = tuple(_read_family(path) for path in paths)
         _check_families(families)
@@ -125,6 +129,16 @@ class ImageCatalog:
     def chain(self, family: ImageFamily) -> tuple[ImageFamily, ...]:
         """The family and what it builds on, the lowest first."""
         return tuple(reversed(list(self._upwards(family))))
+
+    def executables(self, family: ImageFamily) -> dict[str, Path]:
+        """The programs on the image's PATH by name, besides those of its Python packages."""
+        return {path.name: path for part in self.chain(family) for path in part.executables}
+
+    def how_to_build(self, family: ImageFamily) -> str:
+        """The command that makes the family's Docker image."""
+        if family.folder.parent == self.containers_dir:
+            return f"sagelocal build {family.family}"
+        return f"docker build -t {family.tag} {family.folder}"
 
     def environment(self, family: ImageFamily) -> dict[str, str]:
         """The image's environment: its own over that of what it builds on."""
@@ -172,6 +186,11 @@ def _containers_beside(module: str) -> Path:
     )
 
 
+def _descriptions(folder: Path) -> list[Path]:
+    """Of the families of a folder; what users copy to begin with is none of them."""
+    return [path for path in sorted(folder.glob("*/image.toml")) if path.parent.name != TEMPLATE]
+
+
 def _read_family(path: Path) -> ImageFamily:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -189,6 +208,7 @@ def _read_family(path: Path) -> ImageFamily:
         folder=path.parent.resolve(),
         package=image.get("package"),
         projects=tuple(image.get("projects", ())),
+        executables=tuple(path.parent.resolve() / name for name in image.get("executables", ())),
         environment=_strings(path, document, "environment"),
         labels=_strings(path, document, "labels"),
         metrics=_metrics(path, document),
@@ -206,11 +226,17 @@ def _check_image_table(path: Path, image: Mapping[str, Any]) -> None:
         kind = _IMAGE_KEYS[key]
         if not isinstance(value, kind) or (not value and kind is str):
             raise RuntimeFault(f"{path}: {key} = {value!r} is not a {kind.__name__} with a value.")
-    for key in ("names", "projects"):
+    for key in ("names", "projects", "executables"):
         entries = image.get(key, [])
         if not all(isinstance(entry, str) and entry for entry in entries):
             raise RuntimeFault(
                 f"{path}: {key} = {entries!r} is not a list of strings with a value."
+            )
+    for name in image.get("executables", []):
+        if not os.access(path.parent / name, os.X_OK) or "/" in name:
+            raise RuntimeFault(
+                f"{path}: executables names {name!r}, which is no program of that folder; "
+                f"`chmod +x {name}` makes a file one."
             )
     for project in image.get("projects", []):
         if not (path.parents[2] / project / "pyproject.toml").exists():

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 # The kernel reads no more of a first line (BINPRM_BUF_SIZE of Linux before 5.1).
 _LONGEST_INTERPRETER = 127
@@ -19,8 +22,13 @@ _LONGEST_INTERPRETER = 127
 _FIRST_LINES = re.compile(rb"#!/bin/sh\n'''exec' .*\n' '''\n|#!.*\n")
 
 
-def make_private(shared: Path, folder: Path) -> Path:
-    """Make `folder` an environment on top of the virtual environment `shared`; its bin folder."""
+def make_private(
+    shared: Path, folder: Path, executables: Mapping[str, Path] = MappingProxyType({})
+) -> Path:
+    """Make `folder` an environment on top of the virtual environment `shared`; its bin folder.
+
+    `executables` are further programs for it, by name; they go before those of `shared`.
+    """
     scripts = folder / "bin"
     packages = next((shared / "lib").glob("python*/site-packages")).relative_to(shared)
     scripts.mkdir(parents=True)
@@ -30,7 +38,11 @@ def make_private(shared: Path, folder: Path) -> Path:
     (folder / packages / "_shared.pth").write_text(f"import site; site.addsitedir({base!r})\n")
     (folder / "pyvenv.cfg").write_bytes((shared / "pyvenv.cfg").read_bytes())
     for path in (shared / "bin").iterdir():
-        _add(path, shared, scripts)
+        if path.name not in executables:
+            _add(path, shared, scripts)
+    for name, path in executables.items():
+        shutil.copyfile(path, scripts / name)
+        (scripts / name).chmod(0o755)
     return scripts
 
 

@@ -303,7 +303,9 @@ class ProcessRuntime:
         port: int | None,
     ) -> dict[str, str]:
         variables = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
-        scripts = make_private(environment.folder, layout.environment)
+        scripts = make_private(
+            environment.folder, layout.environment, self.images.executables(family)
+        )
         variables["PATH"] = f"{scripts}:{_SYSTEM_PATH}"
         variables["HOME"] = str(layout.home)
         # As in the images, whatever this machine speaks and wherever it is.

@@ -1,0 +1,100 @@
+"""An image in the classic form, two executables and no toolkit: by boto3 and by SDK local mode."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.docker,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]
+
+HERE = Path(__file__).parent
+CONTEXT = HERE.parent / "containers" / "byoc"
+MAKE_BASE = HERE.parents[1] / "containers" / "base" / "make_base.sh"
+IMAGE = "sagelocal-test/byoc:1"
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    """The image, built from its folder on plain Python."""
+    base = subprocess.run(["sh", MAKE_BASE], check=True, capture_output=True, text=True).stdout
+    command = ["docker", "build", "--quiet", "--tag", IMAGE, "--build-arg"]
+    done = subprocess.run(
+        [*command, f"BASE_IMAGE={base.strip()}", str(CONTEXT)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return IMAGE
+
+
+@pytest.fixture(scope="module")
+def seen(image: str, make_terminal: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the boto3 program saw of jobs that end in every way, and of an endpoint."""
+    terminal = make_terminal(tmp_path_factory.mktemp("byoc") / "data", "docker")
+    terminal.sagelocal("up", "--port", "0")
+    try:
+        program = HERE / "byoc" / "by_boto3.py"
+        printed = terminal.sagelocal("exec", "--", terminal.clients, program, image)
+    finally:
+        terminal.sagelocal("down")
+    return json.loads(printed.strip().splitlines()[-1])
+
+
+def test_exit_status_0_is_success_and_the_model_folder_is_uploaded(seen: Any) -> None:
+    assert seen["status"]["plain"] == "Completed"
+    assert seen["log"]["plain"] == ["job byoc-plain", "mean: 3"]
+    assert "output/byoc-plain/output/model.tar.gz" in seen["objects"]
+
+
+def test_the_failure_file_is_the_reason(seen: Any) -> None:
+    assert seen["status"]["fail"] == "Failed"
+    assert seen["reason"]["fail"] == "AlgorithmError: the data has a hole in row 7, exit code: 7"
+
+
+def test_without_a_failure_file_the_log_and_the_exit_code_are(seen: Any) -> None:
+    assert seen["status"]["silent"] == "Failed"
+    expected = "AlgorithmError: job byoc-silent, exit code: 3"
+    assert seen["reason"]["silent"] == expected
+
+
+def test_stopping_is_sigterm_and_what_the_job_saves_then_is_kept(seen: Any) -> None:
+    assert seen["status"]["wait"] == "Stopped"
+    assert seen["log"]["wait"][-1] == "told to stop"
+    assert "output/byoc-wait/output/model.tar.gz" in seen["objects"]
+
+
+def test_its_server_answers_behind_an_endpoint(seen: Any) -> None:
+    assert seen["answer"] == "0,2"
+    assert seen["refused"] == 400
+
+
+def test_it_runs_in_the_sdks_own_local_mode(
+    image: str, clients_python: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "rows.csv").write_text("1\n2\n6\n")
+    environment = {
+        "PATH": f"{clients_python.parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    done = subprocess.run(
+        [clients_python, HERE / "byoc" / "local_mode.py", image, tmp_path, data],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    assert done.stdout.strip().splitlines()[-1] == "0,2"
