@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.bench import formats, hosting, lifecycle, training
+from tests.bench import formats, hosting, lifecycle, script, training
 from tests.bench.plane import Plane
 
 
@@ -13,6 +13,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sagelocal-bench-") as name:
         folder = Path(name)
         formats.measure(folder)
+        script.measure(folder)
         lifecycle.measure(folder)
         plane = Plane(folder / "data")
         plane.up()

@@ -1,4 +1,4 @@
-"""The template, as its README tells a user to use it: every block is run in a copy of the folder."""
+"""The template, as its README has it: every block is run in a copy of the folder."""
 
 from __future__ import annotations
 
