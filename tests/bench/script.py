@@ -32,14 +32,15 @@ def measure(folder: Path) -> None:
     model = base / "model" / "model.txt"
 
     def alone() -> None:
-        command = [python, "train.py", "--epochs", "1000"]
+        command = [str(python), "train.py", "--epochs", "1000"]
         subprocess.run(command, cwd=base / "code", env=variables, check=True)
 
     def wrapped() -> None:
         command = [python.with_name("train")]
         subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
 
-    bare, through = [], []
+    bare: list[float] = []
+    through: list[float] = []
     for _ in range(ROUNDS):
         for call, times in ((alone, bare), (wrapped, through)):
             model.unlink(missing_ok=True)
