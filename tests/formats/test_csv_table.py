@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -66,12 +66,14 @@ def outcome(data: bytes, engine: Engine, missing: float | None) -> object:
     return table
 
 
+@settings(deadline=None)
 @given(tables)
 def test_tables_come_back(table: NDArray[np.float32]) -> None:
     for engine in ENGINES:
         np.testing.assert_array_equal(table, read_csv(written(table), engine=engine))
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(
         np.float32,
@@ -85,7 +87,11 @@ def test_empty_cells_come_back_where_they_are_allowed(table: NDArray[np.float32]
         np.testing.assert_array_equal(table, back)
 
 
+@settings(deadline=None)
 @given(st.one_of(texts, plain_texts), st.sampled_from([None, np.nan, 0.0]))
+@example("0\n0,", None)
+@example('"01', None)
+@example('"0E', None)
 def test_every_engine_gives_the_same_numbers_or_the_same_error(
     text: str, missing: float | None
 ) -> None:
@@ -94,6 +100,7 @@ def test_every_engine_gives_the_same_numbers_or_the_same_error(
     for engine in ENGINES:
         found = outcome(data, engine, missing)
         if isinstance(careful, str):
+            assert isinstance(found, str)
             assert careful == found
         else:
             assert isinstance(careful, np.ndarray)
@@ -103,6 +110,7 @@ def test_every_engine_gives_the_same_numbers_or_the_same_error(
             np.testing.assert_array_max_ulp(careful, found, 1)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_table_or_a_format_error(data: bytes) -> None:
     for engine in ENGINES:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ def of(**columns: list[Any]) -> bytes:
     return stream.getvalue()
 
 
+@settings(deadline=None)
 @given(tables)
 def test_rows_come_back(rows: NDArray[np.float32]) -> None:
     table = read_parquet(written(rows), missing=np.nan)
@@ -46,6 +47,7 @@ def test_rows_come_back(rows: NDArray[np.float32]) -> None:
     assert table.columns == tuple(map(str, range(rows.shape[1])))
 
 
+@settings(deadline=None)
 @given(tables, st.integers(1, 4))
 def test_batches_join_to_the_whole(rows: NDArray[np.float32], batch_rows: int) -> None:
     batches = list(read_parquet_batches(written(rows), missing=0.0, batch_rows=batch_rows))
@@ -90,6 +92,7 @@ def test_names_must_fit_the_columns() -> None:
         written(np.zeros((1, 2)), ("a",))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_rows_or_a_format_error(data: bytes) -> None:
     for beginning in (b"", b"PAR1"):
@@ -97,6 +100,7 @@ def test_any_bytes_are_rows_or_a_format_error(data: bytes) -> None:
             read_parquet(beginning + data)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused_but_never_breaks(data: st.DataObject) -> None:
     whole = written(np.arange(12, dtype=np.float32).reshape(4, 3))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 from functools import cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
@@ -40,12 +41,14 @@ def read_with_polars(
 ) -> Floats | None:
     """The table, `missing` in the place of empty cells; None if anything about it is doubtful."""
     engine = polars()
-    if engine is None:
+    if engine is None or not _is_plain(source, delimiter):
         return None
     schema = {str(column): engine.Float32 for column in range(width)}
     data = source if isinstance(source, Path) else bytes(source)
     try:
-        frame = engine.read_csv(data, has_header=False, schema=schema, separator=delimiter)
+        frame = engine.read_csv(
+            data, has_header=False, schema=schema, separator=delimiter, quote_char=None
+        )
     # A panic of its Rust code is no Exception, and is the file's fault as well.
     except (engine.exceptions.PolarsError, engine.exceptions.PanicException):
         return None
@@ -84,11 +87,23 @@ def write_rows(stream: BinaryIO, table: NDArray[np.floating], delimiter: str) ->
             stream.write("".join([line % tuple(row) for row in part.tolist()]).encode())
 
 
+def _is_plain(source: Path | Buffer, delimiter: str) -> bool:
+    """Whether the text is without what polars reads otherwise than it is meant.
+
+    It reads an unclosed quote as text that ends with the file (or panics), and overlooks an empty
+    cell at the very end.
+    """
+    if not isinstance(source, Path):
+        data = bytes(source)
+        return b'"' not in data and not data.endswith(delimiter.encode())
+    with source.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as mapped:
+        return mapped.find(b'"') < 0 and mapped[-1:] != delimiter.encode()
+
+
 def _is_full(source: Path | Buffer, rows: int, width: int, delimiter: str) -> bool:
-    """Whether there are as many delimiters as full rows have, and no quotes that may hide some."""
-    delimiters = quotes = 0
+    """Whether there are as many delimiters as full rows have."""
+    delimiters = 0
     with io.BytesIO(source) if not isinstance(source, Path) else source.open("rb") as stream:
         while block := stream.read(_COMMA_BLOCK):
             delimiters += block.count(delimiter.encode())
-            quotes += block.count(b'"')
-    return not quotes and delimiters == rows * (width - 1)
+    return delimiters == rows * (width - 1)
