@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import io
 from functools import cache
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
@@ -41,11 +40,13 @@ def read_with_polars(
 ) -> Floats | None:
     """The table, `missing` in the place of empty cells; None if anything about it is doubtful."""
     engine = polars()
-    if engine is None or not _is_plain(source, delimiter):
+    # It overlooks an empty cell at the very end.
+    if engine is None or _ends_with(source, delimiter):
         return None
     schema = {str(column): engine.Float32 for column in range(width)}
     data = source if isinstance(source, Path) else bytes(source)
     try:
+        # Quotes are left to numpy: of one that is never closed polars makes a number, or panics.
         frame = engine.read_csv(
             data, has_header=False, schema=schema, separator=delimiter, quote_char=None
         )
@@ -87,17 +88,12 @@ def write_rows(stream: BinaryIO, table: NDArray[np.floating], delimiter: str) ->
             stream.write("".join([line % tuple(row) for row in part.tolist()]).encode())
 
 
-def _is_plain(source: Path | Buffer, delimiter: str) -> bool:
-    """Whether the text is without what polars reads otherwise than it is meant.
-
-    It reads an unclosed quote as text that ends with the file (or panics), and overlooks an empty
-    cell at the very end.
-    """
+def _ends_with(source: Path | Buffer, delimiter: str) -> bool:
     if not isinstance(source, Path):
-        data = bytes(source)
-        return b'"' not in data and not data.endswith(delimiter.encode())
-    with source.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as mapped:
-        return mapped.find(b'"') < 0 and mapped[-1:] != delimiter.encode()
+        return bytes(source[-1:]) == delimiter.encode()
+    with source.open("rb") as stream:
+        stream.seek(-1, io.SEEK_END)
+        return stream.read(1) == delimiter.encode()
 
 
 def _is_full(source: Path | Buffer, rows: int, width: int, delimiter: str) -> bool:
