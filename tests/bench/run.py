@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.bench import formats, hosting, lifecycle, script, training
+from tests.bench import channels, formats, hosting, lifecycle, script, training
 from tests.bench.plane import Plane
 
 
@@ -20,6 +20,7 @@ def main() -> None:
         try:
             job = training.measure(plane, folder)
             hosting.measure(plane, folder, job)
+            channels.measure(plane, folder)
         finally:
             plane.down()
 

@@ -8,18 +8,23 @@ fewer still. A file that is missing is an empty object; a file that cannot be re
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from sagelocal_train.errors import UserError
+from sagelocal_train.errors import PlatformError, UserError
 from sagelocal_train.paths import Paths
 
 DEFAULT_HOST = "algo-1"
 DEFAULT_INSTANCE_GROUP = "homogeneousCluster"
 DEFAULT_INSTANCE_TYPE = "local"
 DEFAULT_NETWORK_INTERFACE = "eth0"
+
+# How long a pipe may be missing, and how often it is looked for.
+PIPE_TIMEOUT_SECONDS = 60.0
+PIPE_LOOK_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,24 @@ class Channel:
     def pipe(self, epoch: int) -> Path:
         """The FIFO of an epoch, counted from 0, in Pipe mode."""
         return self.path.with_name(f"{self.name}_{epoch}")
+
+    def open_pipe(self, epoch: int, timeout_seconds: float = PIPE_TIMEOUT_SECONDS) -> BinaryIO:
+        """The pipe of an epoch, open to read to its end, or to close before.
+
+        The platform makes the next epoch's pipe while this one is read; it is waited for. Raises
+        PlatformError if it does not come.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            try:
+                return self.pipe(epoch).open("rb")
+            except FileNotFoundError as error:
+                if time.monotonic() > deadline:
+                    raise PlatformError(
+                        f"{self.pipe(epoch)} was not made within {timeout_seconds:g} s. Pipes are "
+                        "read in order, from epoch 0, each once"
+                    ) from error
+            time.sleep(PIPE_LOOK_SECONDS)
 
     def files(self) -> list[Path]:
         """All files below the folder in a fixed order: by their path."""

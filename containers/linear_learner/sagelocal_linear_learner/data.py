@@ -65,7 +65,7 @@ def _read_pipe(channel: Channel) -> list[_Part]:
     """The first epoch of a pipe: it is kept, so no later one has to be opened."""
     with tempfile.TemporaryDirectory() as folder:
         spooled = Path(folder) / channel.name
-        with channel.pipe(0).open("rb") as pipe, spooled.open("wb") as out:
+        with channel.open_pipe(0) as pipe, spooled.open("wb") as out:
             shutil.copyfileobj(pipe, out, 1 << 20)
         if not spooled.stat().st_size:
             return []

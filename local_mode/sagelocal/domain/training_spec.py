@@ -10,8 +10,14 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from sagelocal.domain.channels import (
+    Channel,
+    channels_of_request,
+    check_instance_groups,
+    s3_uri,
+)
 from sagelocal.domain.metrics import MetricDefinition
 from sagelocal.domain.names import S3Uri
 
@@ -22,24 +28,6 @@ HOMOGENEOUS_CLUSTER = "homogeneousCluster"
 MOST_INSTANCES = 100
 
 DEFAULT_CHECKPOINT_PATH = "/opt/ml/checkpoints"
-
-InputMode = Literal["File", "FastFile", "Pipe"]
-DataType = Literal["S3Prefix", "ManifestFile", "AugmentedManifestFile", "Converse"]
-Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One entry of InputDataConfig: objects in S3 that appear below /opt/ml/input/data/NAME."""
-
-    name: str
-    uri: S3Uri
-    data_type: DataType = "S3Prefix"
-    distribution: Distribution = "FullyReplicated"
-    input_mode: InputMode = "File"
-    content_type: str | None = None
-    record_wrapper: str = "None"
-    instance_groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,16 +82,19 @@ class TrainingSpec:
         algorithm = request["AlgorithmSpecification"]
         _check_warm_pool(request)
         output = request["OutputDataConfig"]
+        channels = channels_of_request(request, algorithm["TrainingInputMode"])
+        groups = _not_too_many(_groups(request.get("ResourceConfig", {})))
+        check_instance_groups(channels, [group.name for group in groups])
         return cls(
             image=_image(algorithm),
             entrypoint=tuple(algorithm.get("ContainerEntrypoint", ())),
             arguments=tuple(algorithm.get("ContainerArguments", ())),
             hyperparameters=dict(request.get("HyperParameters", {})),
             environment=dict(request.get("Environment", {})),
-            channels=_channels(request, algorithm["TrainingInputMode"]),
-            output=_s3_uri(output["S3OutputPath"]),
+            channels=channels,
+            output=s3_uri(output["S3OutputPath"]),
             output_compressed=output.get("CompressionType", "GZIP") == "GZIP",
-            groups=_not_too_many(_groups(request.get("ResourceConfig", {}))),
+            groups=groups,
             max_runtime_seconds=_max_runtime(request),
             network_isolation=bool(request.get("EnableNetworkIsolation", False)),
             metrics=_metrics(algorithm.get("MetricDefinitions", ())),
@@ -137,36 +128,6 @@ def _image(algorithm: Mapping[str, Any]) -> str:
     if not image:
         raise ValueError(f"Algorithm {name!r} does not exist; specify a TrainingImage instead")
     return str(image)
-
-
-def _channels(request: Mapping[str, Any], default_mode: str) -> tuple[Channel, ...]:
-    channels = tuple(_channel(c, default_mode) for c in request.get("InputDataConfig", ()))
-    names = [channel.name for channel in channels]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"Channel names must be unique; these are given twice: {twice}")
-    return channels
-
-
-def _channel(channel: Mapping[str, Any], default_mode: str) -> Channel:
-    name = channel["ChannelName"]
-    source = channel["DataSource"].get("S3DataSource")
-    if source is None:
-        given = ", ".join(channel["DataSource"]) or "nothing"
-        raise ValueError(
-            f"Channel {name!r} needs an S3DataSource (it has {given}): file systems and data sets "
-            "cannot be read by sagelocal"
-        )
-    return Channel(
-        name=name,
-        uri=_s3_uri(source["S3Uri"]),
-        data_type=source["S3DataType"],
-        distribution=source.get("S3DataDistributionType", "FullyReplicated"),
-        input_mode=channel.get("InputMode", default_mode),
-        content_type=channel.get("ContentType"),
-        record_wrapper=channel.get("RecordWrapperType", "None"),
-        instance_groups=tuple(source.get("InstanceGroupNames", ())),
-    )
 
 
 def _groups(resources: Mapping[str, Any]) -> tuple[InstanceGroup, ...]:
@@ -266,11 +227,4 @@ def _checkpoints(config: Mapping[str, str] | None) -> Checkpoints | None:
             f"Invalid LocalPath {path!r} of CheckpointConfig; it must be the absolute path of a "
             f"folder for checkpoints alone, such as {DEFAULT_CHECKPOINT_PATH}"
         )
-    return Checkpoints(_s3_uri(config["S3Uri"]), path)
-
-
-def _s3_uri(uri: str) -> S3Uri:
-    try:
-        return S3Uri.parse(uri)
-    except ValueError as error:
-        raise ValueError(f"Invalid S3 URI {uri!r}; it must look like s3://bucket/key") from error
+    return Checkpoints(s3_uri(config["S3Uri"]), path)

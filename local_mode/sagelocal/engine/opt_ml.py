@@ -10,7 +10,12 @@ has a folder of its own on this machine, which mirrors /opt/ml:
         output/{data/,failure}
         checkpoints/               where CheckpointConfig is given, mounted at its LocalPath
 
-The parts are mounted one by one, so that what an image brings in /opt/ml/code stays visible.
+The parts are mounted one by one, so that what an image brings in /opt/ml/code stays visible. Beside
+them lie, unseen by the container unless mounted over its input:
+
+        channels/CHANNEL/objects/    hard links to objects, the lower layer of the channel's folder
+        channels/CHANNEL/changes/    what the job writes there; none if the channel is read-only
+        pipes/                       what fills the pipes, see `pipes`
 """
 
 from __future__ import annotations
@@ -21,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sagelocal.domain.training_spec import Channel, Checkpoints, Host, TrainingSpec
+from sagelocal.domain.channels import Channel
+from sagelocal.domain.training_spec import Checkpoints, Host, TrainingSpec
 from sagelocal.runtime.interface import Mount
 
 # What the cloud calls it, and Docker too.
@@ -67,12 +73,37 @@ class OptMl:
                 return self.root / inside.relative_to("/opt/ml")
         return self.root / "checkpoints"
 
+    @property
+    def pipes(self) -> Path:
+        return self.root / "pipes"
+
+    def shown(self, channel: str) -> Path:
+        """The objects of a channel that is mounted over its folder."""
+        return self._channels / channel / "objects"
+
+    def scratch(self, channel: str) -> Path:
+        """Where a job's changes to such a channel go."""
+        return self._channels / channel / "changes"
+
     def mounts(self, checkpoints: Checkpoints | None = None) -> tuple[Mount, ...]:
-        parts = tuple(Mount(self.root / part, f"/opt/ml/{part}") for part in PARTS)
+        """The parts, the channels that were laid out to be mounted, and a folder of checkpoints."""
+        parts = [Mount(self.root / part, f"/opt/ml/{part}") for part in PARTS]
+        names = sorted(path.name for path in self._channels.glob("*"))
+        mounts = (*parts, *(self._channel_mount(name) for name in names))
         if checkpoints is None or self.checkpoints(checkpoints.path) != self.root / "checkpoints":
-            return parts
+            return mounts
         target = posixpath.normpath(checkpoints.path)
-        return (*parts, Mount(self.root / "checkpoints", target))
+        return (*mounts, Mount(self.root / "checkpoints", target))
+
+    @property
+    def _channels(self) -> Path:
+        return self.root / "channels"
+
+    def _channel_mount(self, name: str) -> Mount:
+        target, scratch = f"/opt/ml/input/data/{name}", self.scratch(name)
+        if scratch.is_dir():
+            return Mount(self.shown(name), target, scratch=scratch)
+        return Mount(self.shown(name), target, read_only=True)
 
     def prepare(
         self, spec: TrainingSpec, host: Host, network_interface: str = NETWORK_INTERFACE
@@ -124,8 +155,16 @@ def channels_of(spec: TrainingSpec, host: Host) -> tuple[Channel, ...]:
     )
 
 
+def shard_of(spec: TrainingSpec, host: Host, channel: Channel) -> tuple[int, int]:
+    """Which part of how many parts of a channel is the host's."""
+    if channel.distribution != "ShardedByS3Key":
+        return 0, 1
+    peers = [peer for peer in spec.hosts if channel in channels_of(spec, peer)]
+    return peers.index(host), len(peers)
+
+
 def _input_data(channel: Channel) -> dict[str, str]:
-    entry = {
+    entry: dict[str, str] = {
         "TrainingInputMode": channel.input_mode,
         "S3DistributionType": channel.distribution,
         "RecordWrapperType": channel.record_wrapper,

@@ -7,7 +7,6 @@ this one was killed: `start` takes up every job that has not ended.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from pathlib import Path
 from sagelocal.domain.training import StopCause, TrainingJob
 from sagelocal.engine.training_records import TrainingRecords
 from sagelocal.engine.training_run import TrainingRun
-from sagelocal.engine.training_tools import TrainingTools, job_folder
+from sagelocal.engine.training_tools import TrainingTools, job_folder, remove_folder
 from sagelocal.runtime.interface import Runtime
 from sagelocal.settings import Settings
 from sagelocal.store.logs import LogStore
@@ -129,4 +128,4 @@ class TrainingEngine:
             job = self._tools.records.find(folder.parent.name, folder.name)
             if job is not None:
                 self._tools.clean_up(job)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from sagelocal.domain.training import IMAGE_DOWNLOADED, LOG_GROUP, HostRun, StopCause, TrainingJob
 from sagelocal.domain.training_spec import Host, TrainingSpec
@@ -17,9 +18,11 @@ from sagelocal.engine.training_inbox import (
     LookAgain,
     LostContainer,
     Prepared,
+    Starved,
 )
 from sagelocal.engine.training_row import JobRow
 from sagelocal.engine.training_tools import TrainingTools, handles_of
+from sagelocal.runtime import feeding
 from sagelocal.runtime.interface import Exit, Handle
 
 # How long the other hosts of a job get to end by themselves once one has failed.
@@ -102,6 +105,7 @@ class Cluster:
         self._require_runtime(handles)
         for host, handle in handles.items():
             self._watch(host, handle)
+            self._watch_pipes(self._tools.opt_ml(job, host).pipes)
         return self._await(job, spec, handles)
 
     def _start_container(
@@ -109,6 +113,9 @@ class Cluster:
     ) -> None:
         log_path = self._tools.logs.path(LOG_GROUP, run.log_stream)
         log_path.touch()
+        pipes = self._tools.opt_ml(job, host.name).pipes
+        if feeding.is_planned(pipes):
+            feeding.start(pipes)
         handle = self._tools.runtime.start(self._tools.container(job, spec, host, log_path))
         started = replace(run, runtime=handle.runtime, handle=handle.id)
         self._row.change(
@@ -138,6 +145,10 @@ class Cluster:
                     told = True
                     running.pop(event.host)
                     self._stop(running, PEER_GRACE_SECONDS)
+            elif isinstance(event, Starved) and not told and feeding.failure(event.pipes):
+                # An earlier attempt's process, which was ended with it, is none of this one's.
+                told = True
+                self._stop(running, PEER_GRACE_SECONDS)
         return exits
 
     def _exceed(self, cause: StopCause) -> None:
@@ -152,6 +163,17 @@ class Cluster:
                 self._inbox.put(Ended(host, handle, error=error))
 
         threading.Thread(target=wait, name=f"wait {handle.id}", daemon=True).start()
+
+    def _watch_pipes(self, pipes: Path) -> None:
+        """A container whose pipes nobody fills would wait for ever."""
+        if not feeding.is_planned(pipes):
+            return
+
+        def wait() -> None:
+            feeding.wait(pipes)
+            self._inbox.put(Starved(pipes))
+
+        threading.Thread(target=wait, name=f"pipes {pipes}", daemon=True).start()
 
     def _stop(self, handles: Mapping[str, Handle], grace_seconds: float) -> None:
         """Ask all of them at once; their ends arrive in the inbox as ever."""

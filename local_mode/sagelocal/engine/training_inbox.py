@@ -1,7 +1,7 @@
 """What a job's worker is told while it works: everything that happens arrives in one inbox.
 
-The ends of containers, an image that became ready, a row that somebody changed, a plane that
-closes. The worker waits here and nowhere else, so nothing polls.
+The ends of containers, pipes that run dry, an image that became ready, a row that somebody changed,
+a plane that closes. The worker waits here and nowhere else, so nothing polls.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from sagelocal.runtime.interface import Exit, Handle
 
@@ -36,6 +37,13 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Starved:
+    """The process that filled a container's pipes has ended; `feeding.failure(pipes)` says why."""
+
+    pipes: Path
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The image is ready, or cannot be made ready (`error`)."""
 
@@ -50,7 +58,7 @@ class Close:
     """The plane is closing."""
 
 
-Event = Ended | Prepared | LookAgain | Close
+Event = Ended | Starved | Prepared | LookAgain | Close
 
 
 class Inbox:

@@ -7,7 +7,12 @@ import os
 import stat
 from collections.abc import Mapping
 
-from sagelocal.domain.failure_reasons import ContainerEnd, container_failed
+from sagelocal.domain.failure_reasons import (
+    ContainerEnd,
+    client_error,
+    container_failed,
+    internal_error,
+)
 from sagelocal.domain.metrics import MetricData
 from sagelocal.domain.training import (
     LOG_GROUP,
@@ -19,6 +24,7 @@ from sagelocal.domain.training import (
 from sagelocal.domain.training_spec import TrainingSpec
 from sagelocal.engine.metric_reading import last_values
 from sagelocal.engine.training_tools import TrainingTools
+from sagelocal.runtime import feeding
 from sagelocal.runtime.interface import Exit
 
 # How much of a container's words can matter for a FailureReason of 1,024 characters.
@@ -31,9 +37,13 @@ def failure_reason(
 ) -> str | None:
     """Why the job failed: in the words of the first host that did; None if all went well.
 
-    What the others then failed of is no reason, and a plane that takes up a job may find several
+    Pipes that were not filled to their ends come first, whatever the container made of that. What
+    the others then failed of is no reason, and a plane that takes up a job may find several
     that ended meanwhile, in no order.
     """
+    fault = _pipe_fault(tools, job)
+    if fault:
+        return fault
     failed = {host: end.ended_at or math.inf for host, end in exits.items() if end.code != 0}
     if not failed:
         return None
@@ -66,6 +76,15 @@ def metrics_of(
     return last_values(
         spec.metrics, [tools.logs.path(LOG_GROUP, stream) for stream in job.log_streams]
     )
+
+
+def _pipe_fault(tools: TrainingTools, job: TrainingJob) -> str | None:
+    for run in job.hosts:
+        pipes = tools.opt_ml(job, run.host).pipes
+        fault = feeding.failure(pipes) if feeding.is_planned(pipes) else None
+        if fault is not None:
+            return internal_error(fault) if fault == feeding.LOST else client_error(fault)
+    return None
 
 
 def _reason(

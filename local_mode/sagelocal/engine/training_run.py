@@ -33,8 +33,9 @@ from sagelocal.domain.training import (
 )
 from sagelocal.domain.training_spec import TrainingSpec
 from sagelocal.engine.artifacts import UploadError, model_uri, upload
-from sagelocal.engine.channels import InputDataError, stage
+from sagelocal.engine.channels import stage
 from sagelocal.engine.checkpoints import CheckpointError, CheckpointFolder, CheckpointKeeper
+from sagelocal.engine.sources import InputDataError
 from sagelocal.engine.training_cluster import Cluster
 from sagelocal.engine.training_inbox import (
     Cancelled,
@@ -154,7 +155,14 @@ class TrainingRun:
         for host in spec.hosts:
             opt_ml = self._tools.opt_ml(job, host.name)
             opt_ml.prepare(spec, host, self._tools.runtime.network_interface)
-            stage(self._tools.objects, spec, host, opt_ml, self._cluster.check_for_stop)
+            stage(
+                self._tools.objects,
+                spec,
+                host,
+                opt_ml,
+                self._cluster.check_for_stop,
+                overlay=self._tools.runtime.can_overlay(opt_ml.root),
+            )
         for checkpoints in self._checkpoints(job, spec):
             checkpoints.restore(self._cluster.check_for_stop)
         self._row.enter(SecondaryStatus.TRAINING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -16,6 +17,7 @@ from sagelocal.domain.training_spec import Host, TrainingSpec
 from sagelocal.engine.opt_ml import OptMl, environment
 from sagelocal.engine.service_access import service_access
 from sagelocal.engine.training_records import TrainingRecords
+from sagelocal.runtime import feeding
 from sagelocal.runtime.interface import (
     ContainerSpec,
     Handle,
@@ -76,7 +78,7 @@ class TrainingTools:
         )
 
     def clean_up(self, job: TrainingJob) -> None:
-        """Remove a job's containers, running or not, their network, and its folder.
+        """Remove a job's containers, running or not, their network and pipes, and its folder.
 
         The folder goes last: while it is there, the next plane knows that there is work left.
         """
@@ -89,7 +91,9 @@ class TrainingTools:
             except RuntimeFault as error:
                 log.warning("training-job %s: %s was left behind: %s", job.name, host, error)
         self._remove_network(job)
-        shutil.rmtree(job_folder(self.folder, job), ignore_errors=True)
+        for host_folder in job_folder(self.folder, job).glob("*"):
+            feeding.stop(OptMl(host_folder).pipes)
+        remove_folder(job_folder(self.folder, job))
 
     def _network(self, job: TrainingJob, spec: TrainingSpec) -> JobNetwork | None:
         """A host that is alone needs none."""
@@ -118,6 +122,18 @@ def handles_of(job: TrainingJob) -> Iterator[tuple[str, Handle]]:
     for run in job.hosts:
         if run.runtime is not None and run.handle is not None:
             yield run.host, Handle(run.runtime, run.handle)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove what a job left, also folders that the job or the kernel closed to their owner."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for path, names, _ in os.walk(folder):
+        for name in names:
+            found = os.path.join(path, name)
+            if not os.path.islink(found):
+                with contextlib.suppress(OSError):
+                    os.chmod(found, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def job_folder(folder: Path, job: TrainingJob) -> Path:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 import math
 import os
@@ -37,7 +38,7 @@ from typing import Any
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
+from docker.types import DriverConfig, IPAMConfig, IPAMPool, LogConfig, Mount
 from docker.utils import kwargs_from_env
 
 from sagelocal.runtime.docker_logs import LogFollower, Position
@@ -51,15 +52,20 @@ from sagelocal.runtime.interface import (
     RuntimeFault,
     RuntimeUnavailable,
 )
+from sagelocal.runtime.interface import Mount as HostMount
+from sagelocal.runtime.overlays import overlays_work
 from sagelocal.runtime.ping import engine_host
 
 NAME = "docker"
+# What would end a path in the options of an overlay mount.
+_SEPARATORS = frozenset(",:\\")
 # A container that somebody removed, so that nobody can say how it ended, counts as killed.
 LOST = Exit(code=137)
 
 _log = logging.getLogger(__name__)
 _LABEL_OWNER, _LABEL_LOG = "sagelocal.folder", "sagelocal.log"
 _LABEL_PORT = "sagelocal.port"
+_LABEL_SCRATCH = "sagelocal.scratch"
 _ISOLATED_NETWORK = "sagelocal-isolated"
 _SERVING_SHM_BYTES = 64 * 1024 * 1024
 # The engine has no word for "never rotate", and its own default may be small.
@@ -113,6 +119,11 @@ class DockerRuntime:
         """Find the image: the local image of that very name, else that of the family it means."""
         with _engine_errors():
             self._references[image] = self._reference(image)
+
+    def can_overlay(self, folder: Path) -> bool:
+        """The engine mounts as root; what this user may try tells what the file system can."""
+        plain = not _SEPARATORS.intersection(str(folder.resolve()))
+        return plain and engine_host().startswith("unix://") and overlays_work(folder)
 
     def start(self, spec: ContainerSpec) -> Handle:
         """Create and start it; one of the same name, left by a killed plane, is replaced."""
@@ -254,6 +265,9 @@ class DockerRuntime:
             **{f"sagelocal.{key}": value for key, value in spec.labels.items()},
             _LABEL_OWNER: str(self.folder),
             _LABEL_LOG: str(spec.log_path.resolve()),
+            _LABEL_SCRATCH: json.dumps(
+                [str(m.scratch.resolve()) for m in spec.mounts if m.scratch]
+            ),
             **({_LABEL_PORT: str(spec.port)} if spec.port is not None else {}),
         }
 
@@ -263,10 +277,7 @@ class DockerRuntime:
             shm_bytes = max(shm_bytes, spec.memory_bytes // 2)
         published = spec.port is not None and not spec.network_isolation
         return self._api.create_host_config(
-            mounts=[
-                Mount(mount.target, str(mount.source.resolve()), "bind", read_only=mount.read_only)
-                for mount in spec.mounts
-            ],
+            mounts=[_mount(mount) for mount in spec.mounts],
             port_bindings={
                 **({str(spec.port): ("127.0.0.1",)} if published else {}),
                 **{str(port): ("127.0.0.1", port) for port in spec.published_ports},
@@ -451,6 +462,8 @@ class DockerRuntime:
             for mount in found["Mounts"]
             if mount["Type"] == "bind" and mount["RW"] and _has_foreign_files(mount["Source"])
         ]
+        scratches = json.loads(found["Config"]["Labels"].get(_LABEL_SCRATCH, "[]"))
+        mounts += [Mount(scratch, scratch, "bind") for scratch in scratches]
         if not mounts:
             return
         helper = self._api.create_container(
@@ -467,6 +480,22 @@ class DockerRuntime:
             _log.warning("files of %s stay root's: %s", found["Name"], _explanation(error))
         finally:
             self._api.remove_container(helper, force=True)
+
+
+def _mount(mount: HostMount) -> Mount:
+    """A bind mount, or a volume that the engine mounts as an overlay while the container runs."""
+    source = str(mount.source.resolve())
+    if mount.scratch is None:
+        return Mount(mount.target, source, "bind", read_only=mount.read_only)
+    upper, work = mount.scratch.resolve() / "upper", mount.scratch.resolve() / "work"
+    for folder in (upper, work):
+        folder.mkdir(parents=True, exist_ok=True)
+    # Volatile: nothing is synced when the container ends; nobody reads the layers again.
+    layers = f"lowerdir={source},upperdir={upper},workdir={work},volatile"
+    options = {"type": "overlay", "device": "overlay", "o": layers}
+    return Mount(
+        mount.target, None, "volume", no_copy=True, driver_config=DriverConfig("local", options)
+    )
 
 
 def _is_alone(spec: ContainerSpec) -> bool:

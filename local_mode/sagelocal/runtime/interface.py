@@ -29,11 +29,17 @@ class RuntimeUnavailable(RuntimeFault):
 
 @dataclass(frozen=True)
 class Mount:
-    """A host folder or file at a path of the container. Paths below /opt/ml for both runtimes."""
+    """A host folder or file at a path of the container. Paths below /opt/ml for both runtimes.
+
+    With `scratch` the container may change what it sees, and `source` stays as it is: whatever the
+    container writes goes to `scratch`, an empty folder on the same file system (an overlay mount;
+    only where `Runtime.can_overlay` says so).
+    """
 
     source: Path
     target: str
     read_only: bool = False
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,9 @@ class Runtime(Protocol):
 
     def prepare(self, image: str) -> None:
         """Make the image ready to start (build a venv, find the image). Raises RuntimeFault."""
+
+    def can_overlay(self, folder: Path) -> bool:
+        """Whether mounts that are read-only or have a `scratch` below `folder` are kept here."""
 
     def start(self, spec: ContainerSpec) -> Handle:
         """Start it; returns as soon as it runs. Raises RuntimeFault."""

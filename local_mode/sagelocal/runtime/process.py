@@ -51,6 +51,7 @@ from sagelocal.runtime.environments import Environment, Environments, default_fo
 from sagelocal.runtime.images import ImageCatalog, ImageFamily
 from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, RuntimeFault
 from sagelocal.runtime.loopback import LoopbackAddresses
+from sagelocal.runtime.overlays import overlays_work
 from sagelocal.runtime.private_environment import make_private
 from sagelocal.runtime.supervisor import cgroups, proc
 
@@ -168,6 +169,10 @@ class ProcessRuntime:
         family = self._family(image)
         self._ready[family.family] = self._environments.ready(family)
 
+    def can_overlay(self, folder: Path) -> bool:
+        """Where namespaces are allowed and the file system can hold an overlay's layers."""
+        return overlays_work(folder)
+
     def start(self, spec: ContainerSpec) -> Handle:
         """Start it under a supervisor; one of this name that a killed plane left is replaced."""
         family = self._family(spec.image)
@@ -282,7 +287,12 @@ class ProcessRuntime:
             "scratch": str(layout.scratch),
             "opt_ml": str(layout.opt_ml),
             "binds": [
-                (str(mount.source.resolve()), mount.target, mount.read_only)
+                (
+                    str(mount.source.resolve()),
+                    mount.target,
+                    mount.read_only,
+                    str(mount.scratch.resolve()) if mount.scratch else None,
+                )
                 for mount in sorted(spec.mounts, key=lambda mount: mount.target)
             ],
             "hostname": spec.hostname,

@@ -10,12 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sagelocal.domain.channels import Channel
 from sagelocal.domain.training import KIND, TrainingJob, Transition
-from sagelocal.domain.training_spec import (
-    DEFAULT_MAX_RUNTIME_SECONDS,
-    Channel,
-    TrainingSpec,
-)
+from sagelocal.domain.training_spec import DEFAULT_MAX_RUNTIME_SECONDS, TrainingSpec
 from sagelocal.domain.warm_pools import warm_pool_of
 from sagelocal.protocol.faults import Fault, validation
 from sagelocal.services.calls import Call, OperationTable, Params, Result
@@ -220,15 +217,10 @@ def _refuse_what_is_not_here(params: Params, spec: TrainingSpec) -> None:
                 f"{member} is not supported by this version of sagelocal; leave it out"
             )
     for channel in spec.channels:
-        if channel.input_mode == "Pipe":
+        if channel.data_type == "Converse":
             raise validation(
-                f"Input mode Pipe of channel {channel.name!r} is not supported by this version of "
-                "sagelocal; use File or FastFile"
-            )
-        if channel.data_type not in ("S3Prefix", "ManifestFile"):
-            raise validation(
-                f"S3DataType {channel.data_type} of channel {channel.name!r} is not supported by "
-                "this version of sagelocal; use S3Prefix or ManifestFile"
+                f"S3DataType Converse of channel {channel.name!r} is not supported by sagelocal; "
+                "use S3Prefix, ManifestFile or AugmentedManifestFile"
             )
 
 
@@ -244,7 +236,7 @@ def _require_objects(plane: Plane, call: Call, channel: Channel, role: str) -> N
     """What the service looks up before it takes a job: is there anything to train on?"""
     uri = channel.uri
     if plane.objects.has_bucket(uri.bucket):
-        if channel.data_type == "ManifestFile":
+        if channel.data_type in ("ManifestFile", "AugmentedManifestFile"):
             found = plane.objects.head(uri.bucket, uri.key) is not None
         else:
             found = len(plane.objects.list(uri.bucket, uri.key, limit=1)) > 0

@@ -36,6 +36,9 @@ CANNOT_SHARE = {
     errno.EBADF,
 }
 
+# What it answers that has no hard links, not from there to here, or none more of this file.
+CANNOT_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
+
 
 class Incoming:
     """A file on its way in: written, hashed, then adopted by the store or thrown away.
@@ -143,6 +146,20 @@ def clone(source: Path, target: Path) -> None:
     with source.open("rb") as reader, target.open("xb") as writer:
         if not _share_blocks(reader.fileno(), writer.fileno()):
             _copy_range(reader.fileno(), writer.fileno(), os.fstat(reader.fileno()).st_size)
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` a file of the same bytes that is only to be read: a hard link where possible.
+
+    Raises FileExistsError when `target` is there.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in CANNOT_LINK:
+            raise
+        clone(source, target)
+        target.chmod(0o444)
 
 
 def md5_of(path: Path) -> str:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from sagelocal.store.database import Database
-from sagelocal.store.object_files import Incoming, ObjectFiles, clone, md5_of, move
+from sagelocal.store.object_files import Incoming, ObjectFiles, clone, link, md5_of, move
 from sagelocal.store.object_listing import Listing, Selection, list_objects
 from sagelocal.store.object_rows import (
     DEFAULT_CONTENT_TYPE,
@@ -198,8 +198,19 @@ class ObjectStore:
         Shares the disk blocks where the file system can, else copies. Raises NoSuchKey if the
         object was replaced or deleted since, FileExistsError when `target` is there.
         """
+        self._lay_down(clone, info, target)
+
+    def link(self, info: ObjectInfo, target: Path) -> None:
+        """Put the object's bytes at `target` without copying; nobody may ever write to that file.
+
+        Whoever hands it on makes sure of that: a read-only mount, or the lower layer of an overlay.
+        What is there stays there when the object is replaced or deleted. Raises as `stage` does.
+        """
+        self._lay_down(link, info, target)
+
+    def _lay_down(self, way: Callable[[Path, Path], None], info: ObjectInfo, target: Path) -> None:
         try:
-            clone(self.path(info), target)
+            way(self.path(info), target)
         except FileNotFoundError as error:
             if target.parent.is_dir():
                 raise NoSuchKey(info.bucket, info.key) from error

@@ -169,8 +169,8 @@ class Supervisor:
         except OSError as error:
             raise CannotStart(str(error)) from error
 
-    def _binds(self) -> list[tuple[str, str, bool]]:
-        return [(source, target, read_only) for source, target, read_only in self._spec["binds"]]
+    def _binds(self) -> list[namespaces.Bind]:
+        return [namespaces.Bind(*bind) for bind in self._spec["binds"]]
 
     def _redirect(self) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)

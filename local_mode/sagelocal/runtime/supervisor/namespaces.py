@@ -9,9 +9,11 @@ container sees itself as root, as it does in the cloud, and its files are the us
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import struct
+from typing import NamedTuple
 
 OPT_ML = "/opt/ml"
 
@@ -23,6 +25,15 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _SIOCSIFFLAGS, _IFF_UP, _AF_INET, _SOCK_DGRAM = 0x8914, 1, 2, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Bind(NamedTuple):
+    """A host folder or file at a place of the container; see `interface.Mount`."""
+
+    source: str
+    target: str
+    read_only: bool
+    scratch: str | None
 
 
 def die_with_parent(number: int) -> None:
@@ -38,24 +49,17 @@ def adopt_orphans() -> None:
 def enter(
     scratch: str,
     own_opt_ml: str,
-    binds: list[tuple[str, str, bool]],
+    binds: list[Bind],
     hostname: str | None,
     hosts_file: str | None,
     isolated: bool,
 ) -> None:
     """Put the calling process (of one thread) into namespaces of its own.
 
-    `own_opt_ml` becomes /opt/ml, and each (source, target, read only) of `binds` is mounted over
-    it. `scratch` is an empty folder for a mount point. Raises OSError where this is not allowed.
+    `own_opt_ml` becomes /opt/ml, and each of `binds` is mounted over it. `scratch` is an empty
+    folder for a mount point. Raises OSError where this is not allowed.
     """
-    user, group = os.geteuid(), os.getegid()
-    flags = _NEWNS | (_NEWUTS if hostname else 0) | (_NEWNET if isolated else 0)
-    _check(_libc.unshare(flags | (0 if user == 0 else _NEWUSER)), "unshare")
-    if user != 0:
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"0 {user} 1")
-        _write("/proc/self/gid_map", f"0 {group} 1")
-    _mount("none", "/", _MS_REC | _MS_PRIVATE)
+    _unshare(_NEWNS | (_NEWUTS if hostname else 0) | (_NEWNET if isolated else 0))
     _mount_opt_ml(scratch, own_opt_ml, binds)
     if hosts_file:
         _mount(hosts_file, "/etc/hosts", _MS_BIND)
@@ -66,9 +70,20 @@ def enter(
         _loopback_up()
 
 
-def link_instead(own_opt_ml: str, binds: list[tuple[str, str, bool]]) -> None:
+def try_overlay(folder: str) -> None:
+    """Mount an overlay with its scratch in the empty `folder`. Raises OSError where that fails."""
+    lower, scratch, target = (os.path.join(folder, name) for name in ("lower", "scratch", "target"))
+    for made in (lower, scratch, target):
+        os.mkdir(made)
+    _unshare(_NEWNS)
+    _Layers(lower, scratch).mount(target)
+
+
+def link_instead(own_opt_ml: str, binds: list[Bind]) -> None:
     """Where mounts are not allowed: each source as a symbolic link below `own_opt_ml`."""
-    for source, target, _ in binds:
+    for source, target, _, scratch in binds:
+        if scratch:
+            raise OSError(errno.ENOTSUP, f"mount of {source}: it could not be kept as it is")
         place = os.path.normpath(own_opt_ml + target.removeprefix(OPT_ML))
         if os.path.islink(place):
             os.unlink(place)
@@ -78,19 +93,75 @@ def link_instead(own_opt_ml: str, binds: list[tuple[str, str, bool]]) -> None:
         os.symlink(source, place)
 
 
-def _mount_opt_ml(scratch: str, own_opt_ml: str, binds: list[tuple[str, str, bool]]) -> None:
+class _Layers:
+    """The folders of an overlay mount, opened so that they are found whatever is mounted later."""
+
+    def __init__(self, source: str, scratch: str) -> None:
+        self._source = source
+        upper, work = os.path.join(scratch, "upper"), os.path.join(scratch, "work")
+        for folder in (upper, work):
+            os.makedirs(folder, exist_ok=True)
+        # What a container sees of a folder is the upper layer's owner and mode.
+        os.chmod(upper, 0o755)
+        self._opened = [_open_path(folder) for folder in (source, upper, work)]
+
+    def mount(self, target: str) -> None:
+        lower, upper, work = (f"/proc/self/fd/{opened}" for opened in self._opened)
+        # Volatile: nothing is synced when the container ends; nobody reads the layers again.
+        options = f"lowerdir={lower},upperdir={upper},workdir={work},volatile"
+        if _in_user_namespace():
+            options += ",userxattr"
+        _make_mount_point(target, is_folder=True)
+        _mount("overlay", target, 0, kind="overlay", options=options, named=self._source)
+        for opened in self._opened:
+            os.close(opened)
+
+
+class _Folder:
+    """A host folder or file, opened so that it is found whatever is mounted later."""
+
+    def __init__(self, source: str, read_only: bool) -> None:
+        self._source = source
+        self._read_only = read_only
+        self._opened = _open_path(source)
+
+    def mount(self, target: str) -> None:
+        place = f"/proc/self/fd/{self._opened}"
+        _make_mount_point(target, is_folder=os.path.isdir(place))
+        _mount(place, target, _MS_BIND | _MS_REC, named=self._source)
+        if self._read_only:
+            _mount("none", target, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | _kept_flags(target))
+        os.close(self._opened)
+
+
+def _unshare(flags: int) -> None:
+    user, group = os.geteuid(), os.getegid()
+    _check(_libc.unshare(flags | (0 if user == 0 else _NEWUSER)), "unshare")
+    if user != 0:
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"0 {user} 1")
+        _write("/proc/self/gid_map", f"0 {group} 1")
+    _mount("none", "/", _MS_REC | _MS_PRIVATE)
+
+
+def _in_user_namespace() -> bool:
+    """Whether root here is somebody else outside: then it may not set trusted attributes."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() != ["0", "0", "4294967295"]
+
+
+def _mount_opt_ml(scratch: str, own_opt_ml: str, binds: list[Bind]) -> None:
     # Sources are opened first: what is mounted over /opt may hide the way to them.
-    sources = [_open_path(own_opt_ml)] + [_open_path(source) for source, _, _ in binds]
+    own = _Folder(own_opt_ml, read_only=False)
+    sources = [
+        _Layers(bind.source, bind.scratch) if bind.scratch else _Folder(bind.source, bind.read_only)
+        for bind in binds
+    ]
     if not os.path.isdir(OPT_ML):
         _cover_opt(scratch)
-    _mount(f"/proc/self/fd/{sources[0]}", OPT_ML, _MS_BIND)
-    for (source, target, read_only), opened in zip(binds, sources[1:], strict=True):
-        _make_mount_point(target, is_folder=os.path.isdir(f"/proc/self/fd/{opened}"))
-        _mount(f"/proc/self/fd/{opened}", target, _MS_BIND | _MS_REC, named=source)
-        if read_only:
-            _mount("none", target, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | _kept_flags(target))
-    for opened in sources:
-        os.close(opened)
+    own.mount(OPT_ML)
+    for bind, source in zip(binds, sources, strict=True):
+        source.mount(bind.target)
 
 
 def _cover_opt(scratch: str) -> None:

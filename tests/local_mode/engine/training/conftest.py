@@ -79,6 +79,9 @@ class ScriptRuntime:
         elif not Path(image).exists():
             raise UnknownImage(f"no image answers to {image!r}")
 
+    def can_overlay(self, folder: Path) -> bool:
+        return False
+
     def start(self, spec: ContainerSpec) -> Handle:
         if self.failures:
             self.failures -= 1

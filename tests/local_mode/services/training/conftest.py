@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import tarfile
 import textwrap
 import time
@@ -122,3 +123,12 @@ def start_training(start_plane: Callable[..., Any]) -> Callable[..., Training]:
 @pytest.fixture
 def training(start_training: Callable[..., Training]) -> Training:
     return start_training()
+
+
+@pytest.fixture(scope="session")
+def script_image() -> None:
+    """The test image at the engine; its base comes from `make base image-base`."""
+    command = ["docker", "build", "-q", "-t", "sagelocal/test-script:1", str(IMAGES / "script")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"the test image cannot be built (`make image-base` first): {done.stderr}")

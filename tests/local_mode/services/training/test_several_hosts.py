@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -15,7 +13,6 @@ import pytest
 
 LABEL = "sagelocal.folder"
 OWNED = {"label": LABEL}
-IMAGE_FOLDER = Path(__file__).parent / "images" / "script"
 
 # Every program begins with this: who am I, and the sum of all hosts' numbers over the network.
 CLUSTER = """
@@ -40,15 +37,6 @@ WAIT = CLUSTER + "signal.signal(signal.SIGTERM, save_and_end); print('ready'); s
 
 def _cluster(count: int) -> dict[str, Any]:
     return {"InstanceType": "ml.m5.large", "InstanceCount": count, "VolumeSizeInGB": 1}
-
-
-@pytest.fixture(scope="session")
-def script_image() -> None:
-    """The test image at the engine; its base comes from `make base image-base`."""
-    command = ["docker", "build", "-q", "-t", "sagelocal/test-script:1", str(IMAGE_FOLDER)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        pytest.fail(f"the test image cannot be built (`make image-base` first): {done.stderr}")
 
 
 def _jobs_networks(plane: Any) -> list[str]:

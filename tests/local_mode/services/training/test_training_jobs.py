@@ -191,7 +191,6 @@ def test_data_that_is_not_there_is_refused_at_once(training: Any, uri: str) -> N
             "ValidationException: 1 validation",
         ),
         ({"RoleArn": "nobody-at-all-is-this-role"}, "ValidationException: 1 validation error"),
-        ({"InputDataConfig": [channel("s3://bucket/x", InputMode="Pipe")]}, "Input mode Pipe"),
         (
             {"CheckpointConfig": {"S3Uri": "s3://bucket/c", "LocalPath": "checkpoints"}},
             "Invalid LocalPath 'checkpoints' of CheckpointConfig",

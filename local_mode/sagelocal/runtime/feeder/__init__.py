@@ -1,0 +1,7 @@
+"""The process that fills the pipes of one host of a job; started by `sagelocal.runtime.feeding`.
+
+    main.py      the process: one thread for each channel, epochs, its end
+    stream.py    records -> bytes in a pipe
+
+Imports the standard library and `sagelocal.domain` only: it starts in milliseconds.
+"""
