@@ -38,7 +38,7 @@ end = time.time()
 client = boto3.client("sagemaker")
 in_service = client.describe_endpoint(EndpointName=name)["LastModifiedTime"].timestamp()
 client.delete_endpoint(EndpointName=name)
-print(json.dumps({"deploy": end - begin, "after_in_service": end - in_service}))
+print("\\n" + json.dumps({"deploy": end - begin, "after_in_service": end - in_service}))
 """
 
 
