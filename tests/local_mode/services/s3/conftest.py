@@ -34,7 +34,10 @@ def open_plane(settings):
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.data_dir / "plane.sqlite")
     objects = ObjectStore(database, settings.data_dir / "objects")
-    yield SimpleNamespace(settings=settings, objects=objects, runtime=SimpleNamespace(name="none"))
+    runtime = SimpleNamespace(
+        name="none", host_address=lambda: None, is_container=lambda address: False
+    )
+    yield SimpleNamespace(settings=settings, objects=objects, runtime=runtime)
     database.close()
 
 settings = Settings(data_dir=Path(sys.argv[1]), port=int(sys.argv[2]))
