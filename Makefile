@@ -46,7 +46,7 @@ fix: setup ## format and mend what can be mended
 	$(BIN)/ruff format .
 
 test: setup clients mxnet ## every test that needs no Docker
-	$(BIN)/pytest -m "not docker"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not docker"
 
 test-docker: setup clients mxnet images ## every test that needs a Docker engine
 	$(BIN)/pytest -m docker
