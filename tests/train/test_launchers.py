@@ -172,6 +172,31 @@ def test_a_host_outside_the_distribution_runs_the_script_alone(
     assert (ended.exit_code, "alone\n" in ended.output) == (0, True), ended.output
 
 
+def test_pytorch_ddp_runs_under_torchrun(job: Any, fake_programs: Any) -> None:
+    record = fake_programs("torchrun")
+    asked = {"sagemaker_pytorch_ddp_enabled": True, "sagemaker_instance_type": "ml.g5.xlarge"}
+    ended = job.run_script("pass", epochs=3, **asked)
+
+    assert ended.exit_code == 0, ended.output
+    assert json.loads(record.read_text()) == [
+        *("--nnodes", "1", "--nproc_per_node", "1", "train.py", "--epochs", "3")
+    ]
+
+
+def test_the_data_parallel_library_of_aws_is_refused_with_what_to_use_instead(
+    job: Any, fake_programs: Any
+) -> None:
+    fake_programs("torchrun")
+    asked = dict.fromkeys(
+        ("sagemaker_distributed_dataparallel_enabled", "sagemaker_torch_distributed_enabled"), True
+    )
+    ended = job.run_script("pass", **asked)
+
+    assert ended.exit_code == 1
+    assert "sagemaker_distributed_dataparallel_enabled asks for" in ended.failure
+    assert 'use distribution={"torch_distributed": {"enabled": True}}' in ended.failure
+
+
 def test_mpi_on_one_host_needs_no_ssh(job: Any, fake_programs: Any) -> None:
     record = fake_programs("mpirun")
     ended = job.run_script("pass", epochs=3, sagemaker_mpi_enabled=True)

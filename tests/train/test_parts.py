@@ -239,5 +239,7 @@ def test_processors_and_devices_are_counted(tmp_path: Path) -> None:
     for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
         (tmp_path / name).touch()
 
-    assert machine.gpu_count(tmp_path) == 2
+    assert machine.gpu_count(tmp_path, {}) == 2
+    for shown, seen in {"0": 1, "": 0, "1,0": 2, "0,1,2": 2, "0,-1,1": 1}.items():
+        assert machine.gpu_count(tmp_path, {"CUDA_VISIBLE_DEVICES": shown}) == seen
     assert machine.cpu_count() >= 1

@@ -302,7 +302,16 @@ def test_a_filled_code_folder_is_used_as_it_is(job: Any) -> None:
     assert job.result() == "already here"
 
 
-@pytest.mark.parametrize("name", ["sagemaker_mpi_enabled", "sagemaker_torch_distributed_enabled"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sagemaker_mpi_enabled",
+        "sagemaker_torch_distributed_enabled",
+        "sagemaker_pytorch_ddp_enabled",
+        "sagemaker_pytorch_xla_multi_worker_enabled",
+        "sagemaker_distributed_dataparallel_enabled",
+    ],
+)
 def test_a_launcher_that_is_not_there_is_refused_and_not_ignored(job: Any, name: str) -> None:
     ended = job.run_script("pass", **{name: True})
 

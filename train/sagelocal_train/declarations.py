@@ -28,6 +28,14 @@ class InvalidValue(ValueError):
     """One value that one declaration does not take. The text is JSON Schema's, value included."""
 
 
+class OutOfRange(InvalidValue):
+    """A value of the right kind, `value`, that is not among those that the declaration takes."""
+
+    def __init__(self, message: str, value: object) -> None:
+        super().__init__(message)
+        self.value = value
+
+
 @dataclass(frozen=True)
 class Tunable:
     """The range that a tuning job is advised to search, both ends included."""
@@ -156,8 +164,10 @@ class _Number(Hyperparameter):
         if stripped in self.words:
             return stripped
         number = self._number(stripped)
-        if number is None or number not in self.interval:
+        if number is None:
             raise InvalidValue(f"{text!r} {NO_SCHEMA_FITS}")
+        if number not in self.interval:
+            raise OutOfRange(f"{text!r} {NO_SCHEMA_FITS}", number)
         return number
 
     @abstractmethod
@@ -245,7 +255,7 @@ class Categorical(Hyperparameter):
         """The word itself."""
         word = text.strip()
         if word not in self.values:
-            raise InvalidValue(f"{text!r} is not one of {list(self.values)!r}")
+            raise OutOfRange(f"{text!r} is not one of {list(self.values)!r}", word)
         return word
 
     @property

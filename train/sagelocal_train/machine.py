@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 _CGROUP_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
@@ -27,9 +29,20 @@ def _cgroup_cpu_limit(path: Path = _CGROUP_CPU_LIMIT) -> int:
     return 1 << 30 if quota == "max" else math.ceil(int(quota) / int(period))
 
 
-def gpu_count(devices: Path = Path("/dev")) -> int:
-    """NVIDIA GPUs that the container was given, by their device files."""
-    return sum(path.name[len("nvidia") :].isdigit() for path in devices.glob("nvidia[0-9]*"))
+def gpu_count(devices: Path = Path("/dev"), variables: Mapping[str, str] = os.environ) -> int:
+    """NVIDIA GPUs that the container was given: their device files, or fewer by the variable.
+
+    CUDA ignores what follows a number that it does not know, -1 say (CUDA C++ Programming Guide,
+    "CUDA Environment Variables").
+    """
+    there = sum(path.name[len("nvidia") :].isdigit() for path in devices.glob("nvidia[0-9]*"))
+    shown = variables.get("CUDA_VISIBLE_DEVICES")
+    if shown is None:
+        return there
+    named = itertools.takewhile(
+        lambda name: name and name != "-1", map(str.strip, shown.split(","))
+    )
+    return min(there, len(list(named)))
 
 
 def neuron_core_count() -> int:

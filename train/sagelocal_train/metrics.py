@@ -35,9 +35,12 @@ class Metric:
             raise ValueError(f"the regex of metric {self.name!r} has no group for the value")
 
     def find(self, line: str) -> float | None:
-        """The value in one line of the log, None if it is not there."""
+        """The value in one line of the log, None if it is not there.
+
+        CloudWatch shows a tab as the text `#011`; a value ends there, too.
+        """
         match = re.search(self.regex, line)
-        return float(match[1]) if match else None
+        return float(match[1].partition("#011")[0]) if match else None
 
 
 class Metrics:

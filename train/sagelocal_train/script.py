@@ -14,6 +14,7 @@ import logging
 import os
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from sagelocal_train import (
@@ -24,6 +25,7 @@ from sagelocal_train import (
     mpi,
     process,
     source,
+    tf_cluster,
     torchrun,
 )
 from sagelocal_train import launchers as _launchers
@@ -33,6 +35,8 @@ from sagelocal_train.errors import CommandFailed, ScriptError
 
 logger = logging.getLogger(__name__)
 
+_UNDER_TORCHRUN = (_launchers.TORCHRUN, _launchers.PYTORCH_DDP)
+_SEVERAL_PROCESSES = (*_UNDER_TORCHRUN, _launchers.MPI)
 _OUT_OF_MEMORY = "OutOfMemory: Process killed by SIGKILL (signal 9)"
 
 
@@ -45,7 +49,7 @@ def run(
 
     `extra_variables` are what a framework adds (thread counts, addresses); the user's own settings
     win over them. `launchers` are those of LAUNCHER_PARAMETERS that the framework has seen to;
-    torchrun and MPI are seen to here where the image has them.
+    torchrun, MPI and TensorFlow's clusters are seen to here where the image has what they need.
     Raises ScriptError when there is nothing to run, CommandFailed when the script
     fails, and process.Stopped when this process was told to stop.
     """
@@ -53,10 +57,9 @@ def run(
     launcher = _launchers.wanted(environment, launchers)
     code = environment.paths.code
     extra = dict(extra_variables or {})
-    if launcher == _launchers.TORCHRUN:
-        extra = torchrun.variables(environment) | extra
+    extra = _launchers_variables(environment, launcher) | extra
     variables = _variables(environment, extra)
-    if launcher and debugger.is_wanted(variables):
+    if launcher in _SEVERAL_PROCESSES and debugger.is_wanted(variables):
         raise ScriptError(
             f"A debugger attaches to one process, and {launcher} starts several; unset "
             f"{debugger.PORT_VARIABLE} or the estimator's `distribution`"
@@ -70,12 +73,33 @@ def run(
         _run_under_mpi(environment, kind, name, variables)
         return
     arguments = environment.user_arguments()
-    if launcher == _launchers.TORCHRUN:
+    if launcher in _UNDER_TORCHRUN:
         command = torchrun.command(environment, kind, name, arguments)
     else:
         command = entry_point.command(kind, name, arguments, variables)
     _announce(environment, command)
-    _raise_if_failed(_run(command, environment, variables), command)
+    with _beside(environment, launcher, variables):
+        _raise_if_failed(_run(command, environment, variables), command)
+
+
+def _launchers_variables(environment: Environment, launcher: str | None) -> dict[str, str]:
+    """What the script's process finds the others by."""
+    if launcher in _UNDER_TORCHRUN:
+        return torchrun.variables(environment)
+    if launcher == _launchers.MIRRORED:
+        return tf_cluster.mirrored(environment)
+    if launcher == _launchers.PARAMETER_SERVER:
+        return tf_cluster.with_servers(environment)
+    return {}
+
+
+def _beside(
+    environment: Environment, launcher: str | None, variables: Mapping[str, str]
+) -> AbstractContextManager[None]:
+    """What runs on this host as long as the script does."""
+    if launcher == _launchers.PARAMETER_SERVER:
+        return tf_cluster.parameter_server(environment, variables)
+    return nullcontext()
 
 
 def _run_under_mpi(
