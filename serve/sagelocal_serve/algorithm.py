@@ -12,13 +12,18 @@ def app() -> Handler:
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar, Generic, Literal, TypeVar
 
+from sagelocal_serve.batching import Batcher, Batching
 from sagelocal_serve.errors import BadRequest, ModelError
 from sagelocal_serve.interface import ExecutionParameters, Request, Response
 from sagelocal_serve.media_type import JSON, JSON_LINES, RECORDIO_PROTOBUF, MediaType
+
+log = logging.getLogger("sagelocal_serve")
 
 Model = TypeVar("Model")
 Data = TypeVar("Data")
@@ -50,8 +55,22 @@ class Algorithm(ABC, Generic[Model, Data, Predictions]):
         """The model's answer."""
 
     @abstractmethod
-    def encode(self, predictions: Predictions, answer: MediaType) -> bytes:
-        """The answer in the negotiated format; `answer.canonical` is one of `offers`."""
+    def encode(self, predictions: Predictions, answer: MediaType) -> bytes | Iterable[bytes]:
+        """The answer in the negotiated format; `answer.canonical` is one of `offers`.
+
+        What comes as an iterable is streamed, each piece as soon as it is there.
+        """
+
+    #: How many requests become one prediction; for models that gain by it (see `batching`).
+    batching: ClassVar[Batching] = Batching()
+
+    def join(self, parts: list[Data]) -> Data:
+        """The data of several requests as those of one; raises what keeps them apart."""
+        raise NotImplementedError(f"{type(self).__name__} does not join requests")
+
+    def split(self, predictions: Predictions, parts: list[Data]) -> list[Predictions]:
+        """The part of the predictions that belongs to each of the requests that were joined."""
+        raise NotImplementedError(f"{type(self).__name__} does not split predictions")
 
     def execution_parameters(self) -> ExecutionParameters | None:
         """What batch transform should know; None leaves it to the service's defaults."""
@@ -64,10 +83,25 @@ class AlgorithmHandler(Generic[Model, Data, Predictions]):
     def __init__(self, algorithm: Algorithm[Model, Data, Predictions]) -> None:
         self._algorithm = algorithm
         self._loaded: list[Model] = []
+        self.use_batching(algorithm.batching)
 
     @property
     def shares_memory(self) -> bool:
         return self._algorithm.shares_memory
+
+    @property
+    def batching(self) -> Batching:
+        """How requests are joined."""
+        return self._batching
+
+    def use_batching(self, batching: Batching) -> None:
+        """Join requests in another way than the algorithm asks for; before the first request."""
+        self._batching = batching
+        joins = type(self._algorithm).join is not Algorithm.join
+        if batching.max_batch_size > 1 and not joins:
+            log.warning("%s does not join requests", type(self._algorithm).__name__)
+            self._batching = Batching()
+        self._batcher = Batcher(self._predict_all, self._batching)
 
     def prepare(self, model_dir: Path) -> None:
         """An algorithm has nothing to do before its model is read."""
@@ -83,10 +117,20 @@ class AlgorithmHandler(Generic[Model, Data, Predictions]):
             return self._answer_to_nothing()
         data = algorithm.decode(model, request)
         answer = request.negotiate(algorithm.offers)
-        return Response(algorithm.encode(algorithm.predict(model, data), answer), answer)
+        if self._batching.max_batch_size > 1:
+            predictions = self._batcher.predict(data)
+        else:
+            predictions = algorithm.predict(model, data)
+        return Response(algorithm.encode(predictions, answer), answer)
 
     def execution_parameters(self) -> ExecutionParameters | None:
         return self._algorithm.execution_parameters()
+
+    def _predict_all(self, parts: list[Data]) -> list[Predictions]:
+        algorithm, model = self._algorithm, self._loaded[0]
+        if len(parts) == 1:
+            return [algorithm.predict(model, parts[0])]
+        return algorithm.split(algorithm.predict(model, algorithm.join(parts)), parts)
 
     def _answer_to_nothing(self) -> Response:
         if self._algorithm.empty_body_status == 204:

@@ -8,7 +8,8 @@ import sys
 
 from sagelocal_serve.cpus import usable_cpus
 from sagelocal_serve.entry import EntryPointError
-from sagelocal_serve.server import LOG_FORMAT, PortError, serve
+from sagelocal_serve.log_format import LOG_FORMAT
+from sagelocal_serve.server import PortError, serve
 from sagelocal_serve.settings import Settings, SettingsError
 
 log = logging.getLogger("sagelocal_serve")

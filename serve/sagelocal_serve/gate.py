@@ -8,8 +8,13 @@ the server is busy instead of waiting for a timeout.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from sagelocal_serve.errors import Unavailable
+
+#: In a WSGI environment, from servers that want to know: a function to call before waiting, so
+#: that another thread attends to the other connections at once.
+ABOUT_TO_WAIT = "sagelocal_serve.about_to_wait"
 
 
 class Gate:
@@ -20,14 +25,20 @@ class Gate:
         self._places = threading.Semaphore(capacity + queue_size)
         self._waiting_allowed = queue_size
 
-    def enter(self) -> None:
-        """Take a place, waiting for one if need be; raises Unavailable if too many wait."""
+    def enter(self, about_to_wait: Callable[[], object] | None = None) -> None:
+        """Take a place, waiting for one if need be; raises Unavailable if too many wait.
+
+        `about_to_wait` is called first if there is a wait.
+        """
         if not self._places.acquire(blocking=False):
             raise Unavailable(
                 f"{self._waiting_allowed} requests are waiting in this worker already. Try again "
                 "later, or raise SAGEMAKER_MODEL_JOB_QUEUE_SIZE."
             )
-        self._free.acquire()
+        if not self._free.acquire(blocking=False):
+            if about_to_wait is not None:
+                about_to_wait()
+            self._free.acquire()
 
     def leave(self) -> None:
         """Give the place back."""

@@ -1,6 +1,6 @@
 """What stands between HTTP and a model: a Handler gets a Request and gives a Response.
 
-A handler knows nothing of Flask or gunicorn, so it can be tested with plain values. Two kinds
+A handler knows nothing of HTTP servers, so it can be tested with plain values. Two kinds
 come with this package: `algorithm.AlgorithmHandler` (decode, predict, encode) and
 `script.ScriptHandler` (the user's model_fn, input_fn, predict_fn, output_fn, transform_fn).
 """

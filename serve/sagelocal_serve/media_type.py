@@ -21,6 +21,12 @@ JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 NPY = "application/x-npy"
 RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
+LIBSVM = "text/libsvm"
+PARQUET = "application/x-parquet"
+NPZ = "application/x-npz"
+JPEG = "image/jpeg"
+PNG = "image/png"
+IMAGE = "application/x-image"
 OCTET_STREAM = "application/octet-stream"
 ANY = "*/*"
 
@@ -35,6 +41,11 @@ SPELLINGS = {
     "text/jsonlines": JSON_LINES,
     "text/json": JSON,
     "application/npy": NPY,
+    "application/npz": NPZ,
+    "text/x-libsvm": LIBSVM,
+    "application/parquet": PARQUET,
+    "application/vnd.apache.parquet": PARQUET,
+    "image/jpg": JPEG,
 }
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"

@@ -1,10 +1,10 @@
-"""Runs an application under gunicorn, from the port's binding to the last drained request.
+"""The life of a server, from the port's binding to the last drained request.
 
     bind the port ── waiting room answers 503 ── prepare, load (if memory is shared)
-        └── gunicorn forks the workers ── each loads its own model (if it is not) ── 200
+        └── the engine forks the workers ── each loads its own model (if it is not) ── 200
 
-gunicorn's arbiter is process 1 of a container: it reaps children, replaces workers that die,
-and on SIGTERM stops accepting, lets running requests finish and ends.
+The engine is `prefork` (ours) or `gunicorn`, by MODEL_SERVER_ENGINE. Either is fit to be process 1
+of a container.
 """
 
 from __future__ import annotations
@@ -14,30 +14,37 @@ import logging
 import os
 import signal
 import socket
-import sys
-import tempfile
 import threading
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
-from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
-
+from sagelocal_serve import prefork, with_gunicorn
 from sagelocal_serve.app import create_app
 from sagelocal_serve.entry import WsgiApp, resolve
-from sagelocal_serve.hosted import HostedModel, State
+from sagelocal_serve.hosted import HostedModel
 from sagelocal_serve.interface import Handler
-from sagelocal_serve.settings import Settings
+from sagelocal_serve.metrics import Metrics
+from sagelocal_serve.multi_model import launch
+from sagelocal_serve.multi_model.service import create_multi_model_app
+from sagelocal_serve.request_log import RequestLog
+from sagelocal_serve.settings import Engine, Settings
+from sagelocal_serve.site import Site
 from sagelocal_serve.waiting_room import WaitingRoom
-from sagelocal_serve.worker import Worker
 
 log = logging.getLogger("sagelocal_serve")
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"
 BACKLOG = 2048
-KEEPALIVE_SECONDS = 75
-# Threads beyond those that invocations can hold, for health checks and connections just opened.
-SPARE_THREADS = 4
-SHARED_MEMORY = "/dev/shm"
+# Of the process that hands requests on to many models; each model bounds its own.
+FRONT_THREADS = 512
+# For what is under way while the model loads, such as an installation, to be ended in order.
+LEAVE_SECONDS = 2.0
+
+ENGINES: Mapping[Engine, Callable[[Site, socket.socket], None]] = {
+    "prefork": prefork.run,
+    "gunicorn": with_gunicorn.run,
+}
 
 
 class PortError(Exception):
@@ -50,15 +57,20 @@ def serve(settings: Settings) -> None:
         signal.signal(number, _leave)
     listener = bind(settings)
     log.info("Listening on %s port %d", *listener.getsockname()[:2])
-    hosted: HostedModel | None = None
     with WaitingRoom(listener):
         target = resolve(settings)
-        if isinstance(target, Handler):
-            hosted = _prepared(target, settings)
-            application: WsgiApp = create_app(target, settings, hosted)
-        else:
-            application = target
-    _Gunicorn(application, listener, hosted, settings).run()
+        many = settings.multi_model and isinstance(target, Handler)
+        site = None if many else _site(target, settings)
+    if site is None:
+        raise SystemExit(launch.run(settings, listener, partial(_serve_many, settings, listener)))
+    ENGINES[settings.engine](site, listener)
+
+
+def _serve_many(settings: Settings, listener: socket.socket, folder: Path) -> None:
+    """The front of many models: it has no model, and many requests wait in it for theirs."""
+    front = replace(settings, workers=1, threads=FRONT_THREADS)
+    site = _site(create_multi_model_app(folder, settings), front)
+    ENGINES[settings.engine](site, listener)
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -66,7 +78,7 @@ def bind(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # An answer leaves in two writes; without this the second waits for the caller's delayed
+    # An answer may leave in two writes; without this the second waits for the caller's delayed
     # acknowledgement, 40 ms on Linux. Accepted connections inherit it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
@@ -82,9 +94,31 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def _leave(number: int, frame: object) -> None:
-    """End while the model still loads; gunicorn installs handlers of its own later."""
+    """End while the model still loads; the engine installs handlers of its own later.
+
+    The exception is lost where Python cannot raise one, such as in a callback of the import system,
+    or where a model's own code catches it; then this process ends all the same, a moment later.
+    """
     log.info("Received %s while loading", signal.Signals(number).name)
+    last_resort = threading.Timer(LEAVE_SECONDS, os._exit, (0,))
+    last_resort.daemon = True
+    last_resort.start()
     raise SystemExit(0)
+
+
+def _site(target: Handler | WsgiApp, settings: Settings) -> Site:
+    hosted: HostedModel | None = None
+    if isinstance(target, Handler):
+        hosted = _prepared(target, settings)
+        application: WsgiApp = create_app(target, settings, hosted)
+    else:
+        application = target
+    if settings.request_log:
+        application = RequestLog(application)
+    metrics = None
+    if settings.metrics:
+        application = metrics = Metrics(application, settings.worker_count)
+    return Site(application, settings, hosted, metrics)
 
 
 def _prepared(handler: Handler, settings: Settings) -> HostedModel:
@@ -96,75 +130,3 @@ def _prepared(handler: Handler, settings: Settings) -> HostedModel:
         # Objects that the collector never visits again stay in pages that workers share.
         gc.freeze()
     return hosted
-
-
-class _Gunicorn(BaseApplication):
-    """One application, configured from code: no configuration file and no command line."""
-
-    def __init__(
-        self,
-        application: WsgiApp,
-        listener: socket.socket,
-        hosted: HostedModel | None,
-        settings: Settings,
-    ) -> None:
-        self._application = application
-        self._hosted = hosted
-        self._settings = settings
-        self._options = self._configuration(listener)
-        super().__init__()
-
-    def load_config(self) -> None:
-        for name, value in self._options.items():
-            if name in self.cfg.settings:  # older gunicorns know fewer
-                self.cfg.set(name, value)
-
-    def load(self) -> Any:
-        return self._application
-
-    def _configuration(self, listener: socket.socket) -> dict[str, Any]:
-        settings = self._settings
-        return {
-            "bind": [f"fd://{listener.detach()}"],
-            "workers": settings.worker_count,
-            "threads": self._threads(),
-            "worker_class": Worker,
-            "preload_app": True,
-            "timeout": settings.timeout_seconds,
-            "graceful_timeout": settings.graceful_timeout_seconds,
-            "keepalive": KEEPALIVE_SECONDS,
-            "worker_tmp_dir": _heartbeat_folder(),
-            "control_socket_disable": True,
-            "logger_class": _Logger,
-            "errorlog": None,
-            "loglevel": "debug" if settings.log_level <= logging.DEBUG else "warning",
-            "when_ready": lambda arbiter: log.info("Workers: %d", settings.worker_count),
-            "post_worker_init": self._post_worker_init,
-        }
-
-    def _threads(self) -> int:
-        """Threads per worker; they are started as needed, so a large bound costs nothing."""
-        settings = self._settings
-        if self._hosted is None:
-            return settings.threads
-        return settings.threads + settings.queue_size + SPARE_THREADS
-
-    def _post_worker_init(self, worker: object) -> None:
-        hosted = self._hosted
-        if hosted is not None and hosted.state is State.WAITING:
-            threading.Thread(target=hosted.load, name="model-loading", daemon=True).start()
-
-
-class _Logger(Logger):
-    """gunicorn's lines on stdout, in the format of ours; requests are logged by the application."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter(LOG_FORMAT))
-        self.error_log.handlers[:] = [handler]
-
-
-def _heartbeat_folder() -> str:
-    """Where workers touch their heartbeat files: in memory, and writable on a read-only root."""
-    return SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else tempfile.gettempdir()

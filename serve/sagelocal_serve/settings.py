@@ -12,13 +12,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from sagelocal_serve.cpus import usable_cpus
 from sagelocal_serve.media_type import Accept, MediaTypeError
 
 DEFAULT_MAX_REQUEST_BYTES = 100 * 1024 * 1024
 SCRIPT_MODE = "sagelocal_serve.script:app"
+
+Engine = Literal["prefork", "gunicorn"]
 
 
 class SettingsError(ValueError):
@@ -45,6 +47,7 @@ class Settings:
     host: str = "0.0.0.0"
     safe_port_range: tuple[int, int] | None = None
     serving_module: str = SCRIPT_MODE
+    engine: Engine = "prefork"
     workers: int | None = None
     threads: int = 1
     queue_size: int = 100
@@ -63,11 +66,21 @@ class Settings:
     max_concurrent_transforms: int | None = None
     log_level: int = logging.INFO
     request_log: bool = False
+    multi_model: bool = False
+    model_workers: int = 1
+    models_memory_mb: int | None = None
+    evict_models: bool = False
+    # Of one model among many; no variable sets these two.
+    model_folder: Path | None = None
+    packages_folder: Path | None = None
+    metrics: bool = False
+    max_batch_size: int | None = None
+    max_delay_milliseconds: float | None = None
 
     @property
     def model_dir(self) -> Path:
         """Where the platform has unpacked model.tar.gz."""
-        return self.base_dir / "model"
+        return self.model_folder or self.base_dir / "model"
 
     @property
     def worker_count(self) -> int:
@@ -116,6 +129,13 @@ def _whole(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
     return parse
 
 
+def _milliseconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 60000:
+        raise ValueError(text)
+    return value
+
+
 def _flag(text: str) -> bool:
     match text.lower():
         case "true" | "1" | "yes" | "on":
@@ -150,6 +170,13 @@ def _accept(text: str) -> Accept:
         return Accept.parse(text)
     except MediaTypeError as unreadable:
         raise ValueError(text) from unreadable
+
+
+def _engine(text: str) -> Engine:
+    for engine in get_args(Engine):
+        if text.lower() == engine:
+            return cast(Engine, engine)
+    raise ValueError(text)
 
 
 def _module(text: str) -> str:
@@ -195,8 +222,21 @@ VARIABLES = (
         "a WSGI application, or one of those two themselves.",
     ),
     Variable(
+        "engine",
+        ("MODEL_SERVER_ENGINE",),
+        _engine,
+        "prefork or gunicorn",
+        "prefork",
+        "The HTTP server. prefork is ours; under gunicorn one row takes about twice as long, and a "
+        "caller whose worker dies is cut off instead of told.",
+    ),
+    Variable(
         "workers",
-        ("SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS"),
+        (
+            "SAGEMAKER_MODEL_SERVER_WORKERS",
+            "MODEL_SERVER_WORKERS",
+            "SAGEMAKER_GUNICORN_WORKERS",
+        ),
         _whole(1, 1024),
         "a number of processes from 1 to 1024",
         "one per CPU",
@@ -204,7 +244,7 @@ VARIABLES = (
     ),
     Variable(
         "threads",
-        ("MODEL_SERVER_THREADS",),
+        ("MODEL_SERVER_THREADS", "SAGEMAKER_GUNICORN_THREADS"),
         _whole(1, 1024),
         "a number of threads from 1 to 1024",
         "1",
@@ -225,6 +265,7 @@ VARIABLES = (
             "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
             "SAGEMAKER_MODEL_SERVER_TIMEOUT",
             "MODEL_SERVER_TIMEOUT",
+            "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS",
         ),
         _whole(1, 86400),
         "a number of seconds from 1 to 86400",
@@ -346,5 +387,67 @@ VARIABLES = (
         "true or false",
         "false",
         "One JSON line for every request but health checks.",
+    ),
+    Variable(
+        "multi_model",
+        ("SAGEMAKER_MULTI_MODEL",),
+        _flag,
+        "true or false",
+        "false",
+        "Serve many models, which are loaded and unloaded below /models while the server runs, "
+        "each in processes of its own.",
+    ),
+    Variable(
+        "model_workers",
+        ("SAGEMAKER_NUM_MODEL_WORKERS",),
+        _whole(1, 1024),
+        "a number of processes from 1 to 1024",
+        "1",
+        "Worker processes of each of many models; each has a copy of its model.",
+    ),
+    Variable(
+        "models_memory_mb",
+        ("MODEL_SERVER_MODELS_MEMORY_IN_MB",),
+        _whole(1),
+        "a number of MiB",
+        "80 % of the container's",
+        "Memory that many models may take together; loading one that goes beyond it is answered "
+        "with 507.",
+    ),
+    Variable(
+        "evict_models",
+        ("MODEL_SERVER_EVICT_MODELS",),
+        _flag,
+        "true or false",
+        "false",
+        "Make room for a model by unloading those that were not used for the longest time, where "
+        "no platform does that on a 507.",
+    ),
+    Variable(
+        "metrics",
+        ("MODEL_SERVER_METRICS",),
+        _flag,
+        "true or false",
+        "false",
+        "Tell Prometheus at /metrics what all workers have answered: counts, latencies, requests "
+        "in flight.",
+    ),
+    Variable(
+        "max_batch_size",
+        ("MODEL_SERVER_MAX_BATCH_SIZE", "SAGEMAKER_TS_BATCH_SIZE"),
+        _whole(1, 1024),
+        "a number of requests from 1 to 1024",
+        "the handler's choice, mostly 1",
+        "Requests that one worker joins into one prediction, for models that gain by it and "
+        "handlers that can join.",
+    ),
+    Variable(
+        "max_delay_milliseconds",
+        ("MODEL_SERVER_MAX_DELAY_MILLISECONDS", "SAGEMAKER_TS_MAX_BATCH_DELAY"),
+        _milliseconds,
+        "a number of milliseconds from 0 to 60000",
+        "the handler's choice, mostly 0",
+        "How long the first request of a batch waits for others. With 0 those are joined that "
+        "come while the model is busy.",
     ),
 )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,25 +159,45 @@ def model_dir(base_dir: Path) -> Path:
     return base_dir / "model"
 
 
+def new_server(
+    base_dir: Path,
+    handler: str | None = None,
+    command: list[str | Path] | None = None,
+    **environment: str,
+) -> ServeProcess:
+    """`serve` for a handler of handlers_under_test, or for a script if there is no name."""
+    settings = {
+        "SAGEMAKER_BIND_TO_PORT": "0",
+        "MODEL_SERVER_HOST": "127.0.0.1",
+        "MODEL_SERVER_WORKERS": "1",
+        "SAGEMAKER_BASE_DIR": str(base_dir),
+        "PYTHONPATH": str(HANDLERS),
+    }
+    if handler is not None:
+        settings["SAGEMAKER_SERVING_MODULE"] = f"handlers_under_test:{handler}"
+    console_script = Path(sys.executable).with_name("serve")
+    return ServeProcess(command or [console_script], {**settings, **environment}, base_dir.parent)
+
+
+@pytest.fixture(scope="session", name="new_server")
+def new_server_fixture() -> StartServer:
+    """Starts a server that whoever asked for it closes."""
+    return new_server
+
+
 @pytest.fixture
-def start_server(base_dir: Path, tmp_path: Path) -> Iterator[StartServer]:
-    """Starts `serve` for a handler of handlers_under_test, or for a script if there is no name."""
+def engine() -> str:
+    """The HTTP server; tests of its manners override this with both."""
+    return "prefork"
+
+
+@pytest.fixture
+def start_server(base_dir: Path, engine: str) -> Iterator[StartServer]:
+    """Starts servers as `new_server`, for the time of one test."""
     started: list[ServeProcess] = []
 
-    def start(
-        handler: str | None = None, command: list[str | Path] | None = None, **environment: str
-    ) -> ServeProcess:
-        settings = {
-            "SAGEMAKER_BIND_TO_PORT": "0",
-            "MODEL_SERVER_HOST": "127.0.0.1",
-            "MODEL_SERVER_WORKERS": "1",
-            "SAGEMAKER_BASE_DIR": str(base_dir),
-            "PYTHONPATH": str(HANDLERS),
-        }
-        if handler is not None:
-            settings["SAGEMAKER_SERVING_MODULE"] = f"handlers_under_test:{handler}"
-        console_script = Path(sys.executable).with_name("serve")
-        server = ServeProcess(command or [console_script], {**settings, **environment}, tmp_path)
+    def start(handler: str | None = None, **environment: Any) -> ServeProcess:
+        server = new_server(base_dir, handler, **{"MODEL_SERVER_ENGINE": engine, **environment})
         started.append(server)
         return server
 

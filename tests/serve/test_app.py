@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import flask
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +20,7 @@ from sagelocal_serve import (
     create_app,
 )
 from sagelocal_serve.hosted import HostedModel
+from sagelocal_serve.routing import Call, Reply, Route
 from werkzeug.test import Client, TestResponse
 
 CSV = MediaType.parse("text/csv")
@@ -51,7 +51,7 @@ class Scripted:
 
 
 def _client(handler: Any = None, **changes: Any) -> Client:
-    return create_app(handler or Scripted(), Settings(**changes)).test_client()
+    return Client(create_app(handler or Scripted(), Settings(**changes)))
 
 
 def _raising(error: Exception) -> Scripted:
@@ -91,7 +91,7 @@ def test_ping_of_a_ready_model_is_200_and_empty() -> None:
 def test_ping_before_loading_is_503() -> None:
     handler = Scripted()
     hosted = HostedModel(handler, Path("/nowhere"))
-    client = create_app(handler, Settings(), hosted).test_client()
+    client = Client(create_app(handler, Settings(), hosted))
     assert _message(client.get("/ping"), 503) == "The model is loading."
     assert _message(client.post("/invocations", data=b"1"), 503) == "The model is loading."
     hosted.load()
@@ -292,7 +292,27 @@ def test_no_header_whatever_makes_a_5xx(
 CLIENT = _client()
 
 
-def test_application_is_flask_so_that_a_user_may_add_routes() -> None:
-    app = create_app(Scripted(), Settings())
-    app.add_url_rule("/version", view_func=lambda: flask.jsonify(version=1))
-    assert app.test_client().get("/version").get_json() == {"version": 1}
+def test_more_routes_may_be_added() -> None:
+    def version(call: Call) -> Reply:
+        return Reply(json.dumps({"name": call.variables["name"], **call.query}).encode())
+
+    app = create_app(Scripted(), Settings(), routes=[Route("GET", "/versions/{name}", version)])
+    client = Client(app)
+    answer = client.get("/versions/a%20b?limit=2")
+    assert answer.get_json() == {"name": "a b", "limit": "2"}
+    assert _message(client.post("/versions/x"), 405) == "POST is not allowed on /versions/x."
+    assert "/versions/{name}" in _message(client.get("/versions/a/b"), 404)
+    assert client.get("/ping").status_code == 200
+
+
+def test_head_is_answered_as_get_without_a_body() -> None:
+    answer = _client(Scripted(parameters=ExecutionParameters())).head("/execution-parameters")
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert int(answer.headers["Content-Length"]) > 0
+
+
+def test_answer_without_content_has_no_length() -> None:
+    handler = Scripted(lambda request: Response(b"", status=204))
+    answer = _client(handler).post("/invocations", data=b"1")
+    assert answer.status_code == 204
+    assert "Content-Length" not in answer.headers

@@ -16,7 +16,10 @@ _RAGGED = "The JSON lists have unequal lengths and make no array."
 def decode_json(text: str, where: str = "The body") -> Any:
     """The value of a JSON text; raises BadRequest naming line and column."""
     try:
-        return json.loads(text)
+        return _whole(json.loads(text), text)
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise BadRequest(f"{where} has {half}, which is half a character.") from error
     except json.JSONDecodeError as error:
         raise BadRequest(
             f"{where} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
@@ -25,6 +28,16 @@ def decode_json(text: str, where: str = "The body") -> Any:
         raise BadRequest(
             f"{where} is JSON with a number or a nesting too large to read."
         ) from error
+
+
+def _whole(value: Any, text: str) -> Any:
+    """The value, unless a string in it cannot be written; raises UnicodeEncodeError.
+
+    JSON may escape one half of a pair alone, which is no text to any library that is given it.
+    """
+    if "\\ud" in text or "\\uD" in text:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def as_array(value: Any) -> NDArray[Any]:

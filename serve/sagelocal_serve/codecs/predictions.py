@@ -5,6 +5,7 @@ Predictions come as columns, one array per field with one row per record:
     encode_predictions({"score": scores, "predicted_label": labels}, MediaType.parse(JSON))
         -> b'{"predictions": [{"score": 0.4, "predicted_label": 0}, ...]}'
 
+Some algorithms call the list otherwise (`projections`, `scores`): `envelope` is its key.
 JSON Lines has one such object per line, recordio-protobuf one record per row with a float32
 tensor per field in its label map, CSV (an extension) the fields' numbers side by side.
 """
@@ -27,12 +28,14 @@ from sagelocal_serve.media_type import CSV, JSON, JSON_LINES, RECORDIO_PROTOBUF,
 Columns = Mapping[str, NDArray[Any]]
 
 
-def encode_predictions(columns: Columns, answer: MediaType) -> bytes:
+def encode_predictions(
+    columns: Columns, answer: MediaType, *, envelope: str = "predictions"
+) -> bytes:
     """The predictions in the format that was negotiated; raises NotAcceptable for another."""
     encode = _ENCODERS.get(answer.canonical)
     if encode is None:
         raise NotAcceptable.of(answer, PREDICTION_TYPES)
-    return encode(columns)
+    return encode(columns, envelope)
 
 
 def _objects(columns: Columns) -> list[dict[str, Any]]:
@@ -42,19 +45,19 @@ def _objects(columns: Columns) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def _encode_json(columns: Columns) -> bytes:
-    return encode_json({"predictions": _objects(columns)})
+def _encode_json(columns: Columns, envelope: str) -> bytes:
+    return encode_json({envelope: _objects(columns)})
 
 
-def _encode_json_lines(columns: Columns) -> bytes:
+def _encode_json_lines(columns: Columns, envelope: str) -> bytes:
     return encode_json_lines(_objects(columns))
 
 
-def _encode_recordio(columns: Columns) -> bytes:
+def _encode_recordio(columns: Columns, envelope: str) -> bytes:
     return encode_rows({}, {name: np.asarray(c, np.float32) for name, c in columns.items()})
 
 
-def _encode_csv(columns: Columns) -> bytes:
+def _encode_csv(columns: Columns, envelope: str) -> bytes:
     rows: list[list[Any]] = [
         [number for value in record.values() for number in np.ravel(value).tolist()]
         for record in _objects(columns)
@@ -62,7 +65,7 @@ def _encode_csv(columns: Columns) -> bytes:
     return encode_csv(np.array(rows, dtype=object))
 
 
-_ENCODERS: dict[str, Callable[[Columns], bytes]] = {
+_ENCODERS: dict[str, Callable[[Columns, str], bytes]] = {
     JSON: _encode_json,
     JSON_LINES: _encode_json_lines,
     RECORDIO_PROTOBUF: _encode_recordio,

@@ -21,17 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sagelocal_formats.record_protobuf import SparseRows, read_matrix
 
+from sagelocal_serve.charset import decode_text
 from sagelocal_serve.codecs.delimited import decode_csv
+from sagelocal_serve.codecs.dense import check_cells, to_dense
 from sagelocal_serve.codecs.json_lines import decode_json_lines
 from sagelocal_serve.codecs.json_text import decode_json
-from sagelocal_serve.codecs.text import decode_text
 from sagelocal_serve.errors import BadRequest, UnsupportedMediaType
 from sagelocal_serve.media_type import CSV, JSON, JSON_LINES, RECORDIO_PROTOBUF, MediaType
 
 Matrix = NDArray[np.float32]
-
-# A sparse record of a few bytes may declare any width: bounds what it can make us allocate.
-MAX_CELLS = 1 << 28
 
 _FORMS = '{"features": [...]} or {"data": {"features": {"values": [...]}}}'
 
@@ -82,8 +80,7 @@ def stack(rows: Sequence[Row], width: int | None, name: Callable[[int], str]) ->
 
 def _stack_one_by_one(rows: Sequence[Row], width: int | None, name: Callable[[int], str]) -> Matrix:
     columns = width if width is not None else _width(rows[0])
-    if len(rows) * columns > MAX_CELLS:
-        raise BadRequest(_too_many(len(rows), columns))
+    check_cells(len(rows), columns)
     matrix = np.zeros((len(rows), columns), np.float32)
     for index, row in enumerate(rows):
         _fill(matrix[index], row, name(index))
@@ -174,13 +171,7 @@ def _dense(rows: SparseRows, width: int | None) -> Matrix:
         raise BadRequest(
             f"The records have {rows.width} features, the model was trained on {width}."
         )
-    if len(rows) * rows.width > MAX_CELLS:
-        raise BadRequest(_too_many(len(rows), rows.width))
-    return rows.to_dense()
-
-
-def _too_many(rows: int, columns: int) -> str:
-    return f"{rows} records of {columns} features are too many for one request."
+    return to_dense(rows)
 
 
 def _row(record: Any, name: str) -> Row:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sagelocal_serve.errors import BadRequest, ModelError
+from sagelocal_serve.charset import decode_text
+from sagelocal_serve.errors import ModelError
 from sagelocal_serve.interface import ExecutionParameters, Request, Response
 from sagelocal_serve.media_type import CSV, JSON, MediaType, MediaTypeError
 from sagelocal_serve.script.context import Context
@@ -47,7 +48,7 @@ class ScriptHandler:
         """Find the script and install what it requires."""
         self._script = find_script(self._settings, model_dir)
         if self._script and self._script.requirements:
-            install(self._script.requirements)
+            install(self._script.requirements, self._settings.packages_folder)
 
     def load(self, model_dir: Path) -> None:
         """Import the script and let it load the model."""
@@ -129,12 +130,7 @@ def _transformation(
 def _body(request: Request) -> bytes | str:
     if request.content_type.essence not in _TEXT_TYPES:
         return request.body
-    try:
-        return request.body.decode()
-    except UnicodeDecodeError as error:
-        raise BadRequest(
-            f"The body is not UTF-8 text: byte {error.start} is 0x{request.body[error.start]:02x}."
-        ) from error
+    return decode_text(request.body, request.content_type)
 
 
 def _response(result: Any, accept: str, context: Context) -> Response:

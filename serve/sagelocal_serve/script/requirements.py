@@ -19,16 +19,19 @@ from sagelocal_serve.script.functions import ScriptError
 log = logging.getLogger("sagelocal_serve")
 
 
-def install(requirements: Path) -> None:
+def install(requirements: Path, folder: Path | None = None) -> None:
     """Install into this environment, or into a folder of its own if that is read-only.
 
-    The installer's output goes to the log as it comes; raises ScriptError if it fails.
+    A `folder` is used in any case, made if need be, and comes first on Python's path. The
+    installer's output goes to the log as it comes; raises ScriptError if it fails.
     """
-    target = _target()
+    target = _target(folder)
     command = [*_installer(), "--requirement", str(requirements)]
     if target is not None:
         command += ["--target", target]
         site.addsitedir(target)
+        if folder is not None:
+            _prefer(target)
     log.info("Installing %s", requirements)
     status = subprocess.run(command, check=False, cwd=requirements.parent).returncode
     if status != 0:
@@ -52,7 +55,16 @@ def _installer() -> list[str]:
     )
 
 
-def _target() -> str | None:
+def _prefer(folder: str) -> None:
+    """Before what the image has: a model may need another version than the others."""
+    sys.path.remove(folder)
+    sys.path.insert(0, folder)
+
+
+def _target(folder: Path | None) -> str | None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
     packages = sysconfig.get_path("purelib")
     if os.access(packages, os.W_OK):
         return None

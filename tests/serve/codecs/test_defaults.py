@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,7 @@ def test_npy_with_flipped_bytes_is_read_or_refused(data: st.DataObject) -> None:
         ("1,2,3", "text/csv", [1.0, 2.0, 3.0]),
         ("1,2\n3,4\n", "text/csv", [[1.0, 2.0], [3.0, 4.0]]),
         ("1,,3", "text/csv; charset=utf-8", [1.0, np.nan, 3.0]),
+        ("1,2", "text/csv; charset=utf-16", [1.0, 2.0]),
         ("1\n2", "text/csv", [1.0, 2.0]),
         ("[[1, 2], [3, 4]]", "application/json", [[1, 2], [3, 4]]),
         ("[1, 2]\n[3, 4]\n", "application/jsonlines", [[1, 2], [3, 4]]),
@@ -74,7 +75,7 @@ def test_input_becomes_an_array(body: Any, content_type: str, expected: Any) -> 
 
 def test_input_of_another_type_is_unsupported() -> None:
     with pytest.raises(UnsupportedMediaType, match="application/json, text/csv"):
-        input_fn(b"x", "image/png")
+        input_fn(b"x", "image/tiff")
 
 
 @pytest.mark.parametrize("content_type", ["text/csv", "application/json", "application/x-npy"])
@@ -114,7 +115,44 @@ def test_output_says_its_content_type() -> None:
 
 def test_output_as_npy_is_read_by_numpy() -> None:
     body, _ = output_fn([[1.0, 2.0]], "application/x-npy")
+    assert isinstance(body, bytes)
     assert_array_equal(np.load(io.BytesIO(body)), [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("accept", "lines"),
+    [
+        ("application/jsonlines", [b"[1, 2]\n", b'{"a": 0.5}\n']),
+        ("text/csv", [b"1,2\n", b"{'a': 0.5}\n"]),
+    ],
+)
+def test_output_of_a_generator_is_made_line_by_line(accept: str, lines: list[bytes]) -> None:
+    asked: list[int] = []
+
+    def values() -> Iterator[Any]:
+        for number, value in enumerate([np.array([1, 2]), {"a": 0.5}]):
+            asked.append(number)
+            yield value
+
+    body, _ = output_fn(values(), accept)
+    assert not isinstance(body, bytes)
+    made = iter(body)
+    assert (next(made), asked) == (lines[0], [0])
+    assert list(made) == lines[1:]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/jsonlines"])
+def test_half_a_character_is_no_text_for_any_model(content_type: str) -> None:
+    with pytest.raises(BadRequest, match=r"has \\ud83d, which is half a character"):
+        input_fn(rb'["a\ud83d"]', content_type)
+    pair = input_fn(rb'["\ud83d\ude00", "\\ud800"]', content_type)
+    assert pair.ravel().tolist() == ["\N{GRINNING FACE}", r"\ud800"]
+
+
+@pytest.mark.parametrize("prediction", [{"a": 1}, [1, None], [[1, 2], [3]]])
+def test_what_is_no_array_is_not_acceptable_as_npy(prediction: Any) -> None:
+    with pytest.raises(NotAcceptable, match="no array of numbers or text"):
+        output_fn(prediction, "application/x-npy")
 
 
 def test_output_in_another_format_is_not_acceptable() -> None:
@@ -125,6 +163,7 @@ def test_output_in_another_format_is_not_acceptable() -> None:
 @given(hnp.arrays("<f8", hnp.array_shapes(max_dims=2, max_side=4), elements=st.floats(-1e9, 1e9)))
 def test_json_output_is_read_back_by_the_json_input(array: Any) -> None:
     body, content_type = output_fn(array, "application/json")
+    assert isinstance(body, bytes)
     assert_array_equal(input_fn(body, content_type), array)
     assert json.loads(body) == array.tolist()
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import flask
 from sagelocal_serve import (
     Algorithm,
     AlgorithmHandler,
@@ -120,11 +123,47 @@ class Counting(Echo):
 
 
 class Deadly(Echo):
-    """Kills its own process when told to."""
+    """Ends its own process in the way that the body names."""
 
     def handle(self, request: Request) -> Response:
-        if request.body == b"die":
-            os.kill(os.getpid(), signal.SIGKILL)
+        match request.body:
+            case b"SIGKILL":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case b"SIGSEGV":
+                ctypes.string_at(0)
+            case b"sys.exit":
+                sys.exit(3)
+            case b"exit":
+                os._exit(3)
+            case b"memory":
+                _hoard()
+            case b"lock":
+                sum(range(10**15))  # never gives Python's lock back
+            case b"stream":
+                return Response(self._pieces(), TEXT)
+        return super().handle(request)
+
+    def _pieces(self) -> Iterator[bytes]:
+        yield b"first piece\n"
+        os._exit(3)
+
+
+def _hoard() -> None:
+    """Take memory until the system puts an end to it."""
+    hoard = []
+    while True:
+        hoard.append(b"\1" * (16 * 1024 * 1024))
+
+
+class DeadlyHolding(Deadly):
+    """The same, but holds the request "hold" until the file `go` exists."""
+
+    def __init__(self, folder: Path) -> None:
+        self._holding = Holding(folder)
+
+    def handle(self, request: Request) -> Response:
+        if request.body == b"hold":
+            return self._holding.handle(request)
         return super().handle(request)
 
 
@@ -133,6 +172,32 @@ class Streaming(Echo):
 
     def handle(self, request: Request) -> Response:
         return Response((f"piece {n}\n".encode() for n in range(3)), TEXT)
+
+
+class Stepwise(Algorithm[Path, bytes, bytes]):
+    """An algorithm that streams: its second piece comes when the file `go` is there."""
+
+    offers = ("text/plain",)
+
+    def load(self, model_dir: Path) -> Path:
+        return model_dir
+
+    def decode(self, model: Path, request: Request) -> bytes:
+        return request.body
+
+    def predict(self, model: Path, data: bytes) -> bytes:
+        self._model_dir = model
+        return data
+
+    def encode(self, predictions: bytes, answer: MediaType) -> Iterator[bytes]:
+        try:
+            yield b"first "
+            while not (self._model_dir / "go").exists():
+                yield b"." if predictions == b"dots" else b""
+                time.sleep(0.01)
+            yield b"second"
+        finally:
+            (self._model_dir / "closed").touch()
 
 
 class BreakingOff(Echo):
@@ -206,8 +271,16 @@ def deadly() -> Handler:
     return Deadly()
 
 
+def deadly_holding(settings: Settings) -> Handler:
+    return DeadlyHolding(settings.model_dir)
+
+
 def streaming() -> Handler:
     return Streaming()
+
+
+def stepwise() -> Handler:
+    return AlgorithmHandler(Stepwise())
 
 
 def breaking_off() -> Handler:
@@ -226,6 +299,16 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
 
 def wsgi_factory() -> Callable[..., Iterable[bytes]]:
     return wsgi
+
+
+flask_application = flask.Flask(__name__)
+
+
+@flask_application.post("/invocations")
+def flask_invocations() -> flask.Response:
+    """What a container brings that was written for the sample's Flask file."""
+    body = flask.request.get_data()
+    return flask.Response(b"flask got " + body, mimetype="text/plain")
 
 
 def pieces() -> Iterator[bytes]:

@@ -130,10 +130,25 @@ def test_body_that_is_no_text_is_a_bad_request(load: Load) -> None:
         load(PREDICT).handle(_request(b"\xff"))
 
 
+def test_the_charset_of_the_caller_is_what_the_text_is_read_by(load: Load) -> None:
+    handler = load(
+        """
+        def model_fn(model_dir): return None
+        def input_fn(body, content_type): return body
+        def predict_fn(data, model): return data
+        def output_fn(text, accept): return text, "text/plain"
+        """
+    )
+    latin = _request("é".encode("latin-1"), "text/csv; charset=ISO-8859-1")
+    assert _said(handler.handle(latin))[0] == "é".encode()
+    with pytest.raises(BadRequest, match="not known"):
+        handler.handle(_request(b"1", "text/csv; charset=klingon"))
+
+
 def test_unread_type_is_415_and_unwritten_type_406(load: Load) -> None:
     handler = load(PREDICT)
     with pytest.raises(UnsupportedMediaType):
-        handler.handle(_request(content_type="image/png"))
+        handler.handle(_request(content_type="image/tiff"))
     with pytest.raises(NotAcceptable):
         handler.handle(_request(accept="image/png"))
 

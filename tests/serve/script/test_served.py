@@ -41,7 +41,7 @@ def test_script_answers(start_server: Start, code_dir: Path) -> None:
     _write(code_dir / "inference.py", SCRIPT)
     server = start_server().wait_until_ready()
     assert json.loads(server.invoke(b"1,2", "text/csv").body) == [10.0, 20.0]
-    assert server.invoke(b"1", "image/png").status == 415
+    assert server.invoke(b"1", "image/tiff").status == 415
 
 
 def test_answer_is_in_the_default_format_of_the_environment(
