@@ -4,9 +4,10 @@ training:main and serving:app are what the image's `train` and `serve` run. Insi
 left to right:
 
     hyperparameters   settings      what is asked for, checked and typed
-    data   rows                     channels to rows and labels
     targets   scaling               labels and features as the losses want them
     candidates   optimizers   losses   fit      many models at once, the best state of each
     calibration   model   metrics   artifact    the best of them, its threshold, figures and files
-    report                          the log
+    report                          its lines in the log
+
+Channels, log, archive and requests are those of all such algorithms: sagelocal_first_party.
 """

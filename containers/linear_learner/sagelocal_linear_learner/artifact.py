@@ -13,14 +13,18 @@ in the same function without that input, so every way to load it works. Both for
 from __future__ import annotations
 
 import json
-import tempfile
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy as np
+from sagelocal_first_party.artifact import (
+    ArtifactError,
+    find,
+    listing,
+    pack,
+    unpacked,
+)
 from sagelocal_formats import FormatError, mxnet_ndarray, mxnet_symbol
 from sagelocal_formats.mxnet_symbol import Symbol, SymbolBuilder
 
@@ -55,37 +59,9 @@ _PREDICTOR_BY_LINK: Mapping[Link, PredictorType] = {
 }
 
 
-class ArtifactError(Exception):
-    """A model archive that cannot be served: says which file and why."""
-
-
-def archive_name(host: str) -> str:
-    """The archive's file name: hosts share one model folder."""
-    return f"model_{host}"
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Where things were written."""
-
-    archive: Path
-    params: Path
-
-
-def save(model: LinearModel, folder: Path, host: str) -> Saved:
-    """Write the archive into the model folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / archive_name(host)
-    with tempfile.TemporaryDirectory() as scratch:
-        params = Path(scratch) / PARAMS
-        members = _write_members(model, Path(scratch))
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
-            for member in members:
-                # One fixed time: the same model gives the same bytes.
-                entry = zipfile.ZipInfo(member.name, (1980, 1, 1, 0, 0, 0))
-                entry.external_attr = 0o644 << 16
-                packed.writestr(entry, member.read_bytes())
-        return Saved(archive, params)
+def save(model: LinearModel, archive: Path) -> None:
+    """Write the archive."""
+    pack(archive, _members_of(model))
 
 
 def graph(outputs: int, link: Link) -> Symbol:
@@ -96,21 +72,22 @@ def graph(outputs: int, link: Link) -> Symbol:
     return builder.build([builder.operator(_OPERATORS[link], "out", [layer])])
 
 
-def _write_members(model: LinearModel, folder: Path) -> list[Path]:
+def _members_of(model: LinearModel) -> dict[str, bytes]:
     outputs = len(model.bias)
-    (folder / SYMBOL).write_text(graph(outputs, model.link).dumps())
     arrays = {f"arg:{WEIGHT}": model.weights, f"arg:{BIAS}": model.bias}
-    mxnet_ndarray.save(folder / PARAMS, arrays)
     additional = {
         "predictor_type": model.predictor_type,
         "feature_dim": model.width,
         "num_outputs": outputs,
         "threshold": model.threshold,
     }
-    (folder / ADDITIONAL).write_text(json.dumps(additional))
     manifest = {"symbol": SYMBOL, "params": PARAMS, "additional_params": ADDITIONAL}
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-    return [folder / name for name in (ADDITIONAL, MANIFEST, SYMBOL, PARAMS)]
+    return {
+        ADDITIONAL: json.dumps(additional).encode(),
+        MANIFEST: json.dumps(manifest).encode(),
+        SYMBOL: graph(outputs, model.link).dumps().encode(),
+        PARAMS: mxnet_ndarray.dumps(arrays),
+    }
 
 
 def load(folder: Path) -> LinearModel:
@@ -134,26 +111,13 @@ def load(folder: Path) -> LinearModel:
 
 def _members(folder: Path) -> tuple[dict[str, bytes], str]:
     """The archive's files by name, and what to call it in messages."""
-    archives = sorted(path for path in folder.glob("model_*") if path.is_file())
-    if archives:
-        return _unpacked(archives[0]), archives[0].name
+    archive = find(folder)
+    if archive is not None:
+        return unpacked(archive), archive.name
     loose = [folder / name for name in (SYMBOL, PARAMS, ADDITIONAL) if (folder / name).is_file()]
     if loose:
         return {path.name: path.read_bytes() for path in loose}, "the model folder"
-    found = ", ".join(sorted(path.name for path in folder.glob("*"))) or "nothing"
-    raise ArtifactError(f"The model folder has no model_algo-1; it holds {found}")
-
-
-def _unpacked(archive: Path) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            return {
-                PurePosixPath(entry.filename).name: packed.read(entry)
-                for entry in packed.infolist()
-                if not entry.is_dir()
-            }
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ArtifactError(f"{archive.name} is no readable ZIP archive: {error}") from error
+    raise ArtifactError(f"The model folder has no model_algo-1; it holds {listing(folder)}")
 
 
 def _model(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sagelocal_first_party.rows import DenseRows
 
 from sagelocal_linear_learner.fit import Fit, Problem, Task, scaled_parts
-from sagelocal_linear_learner.rows import DenseRows
 from sagelocal_linear_learner.settings import Settings
 
 Vector = NDArray[np.float64]

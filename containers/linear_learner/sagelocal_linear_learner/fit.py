@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from sagelocal_first_party.rows import Rows
 
 from sagelocal_linear_learner.candidates import Candidate
 from sagelocal_linear_learner.losses import Loss
 from sagelocal_linear_learner.optimizers import Adam, Optimizer, RmsProp, Sgd
-from sagelocal_linear_learner.rows import Rows
 from sagelocal_linear_learner.scaling import Scaler
 from sagelocal_linear_learner.settings import Settings
 

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sagelocal_first_party.log import Metric
+from sagelocal_first_party.rows import Dataset
 
 from sagelocal_linear_learner.losses import Loss
 from sagelocal_linear_learner.model import LinearModel
-from sagelocal_linear_learner.rows import Dataset
 from sagelocal_linear_learner.scaling import Scaler
 from sagelocal_linear_learner.settings import Settings
 from sagelocal_linear_learner.targets import targets_of
 
 Vector = NDArray[np.float64]
 Labels = NDArray[np.int64]
-Kind = Literal["loss", "score"]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One figure; `kind` says whether less (loss) or more (score) is better."""
-
-    name: str
-    value: float
-    kind: Kind
 
 
 def evaluate(

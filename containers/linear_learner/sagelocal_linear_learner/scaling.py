@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from sagelocal_linear_learner.rows import Floats, Rows
+from sagelocal_first_party.rows import Floats, Rows
 
 Vector = NDArray[np.float64]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sagelocal_first_party.rows import Dataset
 from sagelocal_train.errors import UserError
 
 from sagelocal_linear_learner.hyperparameters import BINARY, MULTICLASS
-from sagelocal_linear_learner.rows import Dataset
 from sagelocal_linear_learner.scaling import Scaler
 from sagelocal_linear_learner.settings import Settings
 
@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 Vector = NDArray[np.float64]
 
 
-def check_labels(channel: str, dataset: Dataset, settings: Settings) -> None:
+def check_labels(dataset: Dataset, settings: Settings) -> None:
     """Raises UserError where a label cannot belong to the kind of model."""
     labels = dataset.labels
     if settings.predictor_type == BINARY:
@@ -34,8 +34,8 @@ def check_labels(channel: str, dataset: Dataset, settings: Settings) -> None:
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
         raise UserError(
-            f"The channel {channel!r}: the label of record {first + 1} is {labels[first]:g}; "
-            f"{expected}. CSV has the label in its first column"
+            f"{dataset.place(first)}: the label is {labels[first]:g}; {expected}. "
+            "CSV has the label in its first column"
         )
 
 

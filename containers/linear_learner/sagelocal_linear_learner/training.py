@@ -14,22 +14,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sagelocal_train import log_lines
+from sagelocal_first_party.channels import DataChannel
+from sagelocal_first_party.job import Family, Job
+from sagelocal_first_party.log import Metric
+from sagelocal_first_party.rows import Dataset
+from sagelocal_train.channels import Channels
 from sagelocal_train.environment import Environment
 from sagelocal_train.errors import AlgorithmError, UserError
-from sagelocal_train.hyperparameters import as_text
 
 from sagelocal_linear_learner import artifact, losses
 from sagelocal_linear_learner.calibration import Choice, choose
 from sagelocal_linear_learner.candidates import Circumstances, candidates
-from sagelocal_linear_learner.data import read_dataset
 from sagelocal_linear_learner.fit import EpochReport, Fit, Problem, Task, fit
 from sagelocal_linear_learner.hyperparameters import TABLE, settings_of
 from sagelocal_linear_learner.losses import Loss
-from sagelocal_linear_learner.metrics import Metric, evaluate
+from sagelocal_linear_learner.metrics import evaluate
 from sagelocal_linear_learner.model import LinearModel, Link
-from sagelocal_linear_learner.report import Reporter, say_configuration
-from sagelocal_linear_learner.rows import Dataset
+from sagelocal_linear_learner.report import Reporter
 from sagelocal_linear_learner.scaling import Scale, Scaler, feature_scale, label_scale
 from sagelocal_linear_learner.settings import Settings
 from sagelocal_linear_learner.targets import (
@@ -45,8 +46,6 @@ log = logging.getLogger("sagelocal_linear_learner")
 # Epochs of one batch would be 15 updates in all: too few for any optimiser.
 LEAST_BATCHES = 32
 LEAST_BATCH_SIZE = 4
-
-CHANNELS = ("train", "validation", "test")
 
 _LOSSES: Mapping[str, Callable[[Settings], Loss]] = {
     "squared_loss": lambda settings: losses.Squared(),
@@ -66,73 +65,63 @@ _LOSSES: Mapping[str, Callable[[Settings], Loss]] = {
 _LINKS: Mapping[str, Link] = {"logistic": "sigmoid", "softmax_loss": "softmax"}
 
 
+FAMILY = Family(
+    "Linear Learner",
+    TABLE,
+    Channels(
+        DataChannel("train", required=True, help="What the model is fitted to."),
+        DataChannel("validation", help="Decides which model is the best, and its threshold."),
+        DataChannel("test", help="Only measured."),
+    ),
+)
+
+
 def main(environment: Environment | None = None) -> None:
     """Run the job that /opt/ml describes."""
-    environment = Environment.read() if environment is None else environment
-    log_lines.configure(environment.log_level)
-    print("Running default environment configuration script", flush=True)
-    settings = _settings(environment)
-    _check_hosts(environment)
-    datasets = read_channels(environment, settings)
-    reporter = Reporter(environment.current_host, loss_of(settings).metric, settings)
+    job = Job.begin(FAMILY, environment)
+    settings = settings_of(job.values)
+    _check_hosts(job)
+    datasets = _read_channels(job, settings)
+    reporter = Reporter(job.log, loss_of(settings).metric, settings)
     trained = train(datasets["train"], datasets.get("validation"), settings, reporter.epoch)
     for name in ("train", "validation"):
         if name in datasets:
-            reporter.final(name, trained.evaluate(datasets[name]))
+            job.log.final(name, trained.evaluate(datasets[name]))
     reporter.best(trained.task.candidates[trained.choice.candidate])
-    if environment.resources.is_first_host:
-        saved = artifact.save(trained.model, environment.paths.model, environment.current_host)
-        reporter.saved(saved.params)
+    if job.is_first_host:
+        artifact.save(trained.model, job.artifact)
+        job.log.info('Saved checkpoint to "%s/%s"', job.artifact, artifact.PARAMS)
     if "test" in datasets:
-        reporter.final("test", trained.evaluate(datasets["test"]))
+        job.log.final("test", trained.evaluate(datasets["test"]))
     else:
-        log.info("Test data is not provided.")
-    reporter.over(trained.epochs)
+        job.log.no_test_data()
+    job.log.over(epochs=trained.epochs)
 
 
-def _settings(environment: Environment) -> Settings:
-    values = TABLE.validate(environment.raw_hyperparameters)
-    defaults = {
-        name: as_text(declared.default)
-        for name, declared in TABLE.declarations.items()
-        if declared.default is not None
-    }
-    say_configuration(environment.raw_hyperparameters, values, defaults)
-    return settings_of(values)
-
-
-def _check_hosts(environment: Environment) -> None:
+def _check_hosts(job: Job) -> None:
     """Several hosts each train on all the data, and the first one's model is kept."""
-    if len(environment.hosts) == 1:
+    hosts = job.environment.hosts
+    if len(hosts) == 1:
         return
-    for channel in environment.channels.values():
-        if channel.name == "train" and channel.distribution == "ShardedByS3Key":
-            raise UserError(
-                f"The job has {len(environment.hosts)} instances and shards the channel 'train' "
-                "over them; this image trains on one. Set InstanceCount to 1 or "
-                "S3DataDistributionType to FullyReplicated"
-            )
-    log.warning("Every host trains by itself; the model of %s is kept", environment.hosts[0])
-
-
-def read_channels(environment: Environment, settings: Settings) -> dict[str, Dataset]:
-    """The datasets of the channels that there are; raises UserError."""
-    unknown = sorted(set(environment.channels) - set(CHANNELS))
-    if unknown:
+    train = job.environment.channels.get("train")
+    if train is not None and train.distribution == "ShardedByS3Key":
         raise UserError(
-            f"Unknown channels: {', '.join(map(repr, unknown))}. Linear learner has "
-            f"{', '.join(map(repr, CHANNELS))}"
+            f"The job has {len(hosts)} instances and shards the channel 'train' over them; this "
+            "image trains on one. Set InstanceCount to 1 or S3DataDistributionType to "
+            "FullyReplicated"
         )
-    if "train" not in environment.channels:
-        given = ", ".join(map(repr, environment.channels)) or "none"
-        raise UserError(f"The channel 'train' is required; the job has {given}")
+    job.log.warning("Every host trains by itself; the model of %s is kept", hosts[0])
+
+
+def _read_channels(job: Job, settings: Settings) -> dict[str, Dataset]:
+    """The datasets of the channels that there are; raises UserError."""
     datasets: dict[str, Dataset] = {}
-    width = settings.feature_dim
-    for name in CHANNELS:
-        if name in environment.channels:
-            datasets[name] = read_dataset(environment.channels[name], width)
-            check_labels(name, datasets[name], settings)
-            width = datasets[name].rows.width
+    width, width_is = settings.feature_dim, "feature_dim"
+    for name in FAMILY.channels.declarations:
+        if job.has(name):
+            datasets[name] = job.read(name, width, width_is)
+            check_labels(datasets[name], settings)
+            width, width_is = datasets[name].rows.width, "the width of the training data"
     return datasets
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sagelocal_first_party.rows import Dataset, DenseRows
 from sagelocal_linear_learner.hyperparameters import TABLE, settings_of
-from sagelocal_linear_learner.rows import Dataset, DenseRows
 from sagelocal_linear_learner.settings import Settings
 from sagelocal_linear_learner.training import Trained, train
 from sklearn import datasets

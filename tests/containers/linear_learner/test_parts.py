@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from sagelocal_first_party.rows import Dataset, DenseRows, FilledRows
 from sagelocal_formats.record_protobuf import SparseRows
 from sagelocal_linear_learner import losses
 from sagelocal_linear_learner.calibration import best_cut
@@ -18,7 +19,6 @@ from sagelocal_linear_learner.hyperparameters import TABLE, settings_of
 from sagelocal_linear_learner.losses import Loss
 from sagelocal_linear_learner.metrics import evaluate, roc_auc
 from sagelocal_linear_learner.model import LinearModel
-from sagelocal_linear_learner.rows import Dataset, DenseRows, FilledRows
 from sagelocal_linear_learner.scaling import Scale, Scaler, feature_scale, label_scale
 from sagelocal_linear_learner.settings import Settings
 from sagelocal_linear_learner.targets import ClassWeights, PositiveWeights

@@ -55,7 +55,8 @@ JSON_FORMS = [
 @pytest.fixture
 def endpoint(serve: Any, tmp_path: Path) -> Any:
     def start(model: LinearModel) -> Any:
-        artifact.save(model, tmp_path / "model", "algo-1")
+        (tmp_path / "model").mkdir()
+        artifact.save(model, tmp_path / "model" / "model_algo-1")
         return serve(tmp_path)
 
     return start

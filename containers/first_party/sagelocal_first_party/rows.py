@@ -6,6 +6,7 @@ sparse; only the rows of the batch at hand are gathered. So memory is the data p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,12 +83,52 @@ class FilledRows:
         return self.take(np.arange(start, min(stop, len(self))))
 
 
+def batches(rows: Rows, size: int) -> Iterator[Floats]:
+    """All rows in order, `size` of them at a time; the last batch holds the rest."""
+    for start in range(0, len(rows), size):
+        yield rows.part(start, start + size)
+
+
+def as_sparse(rows: Rows) -> SparseRows:
+    """All rows as their entries that are not zero, for algorithms that want them so."""
+    if isinstance(rows, FilledRows):
+        return rows.sparse
+    dense = rows.part(0, len(rows))
+    at, keys = np.nonzero(dense)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(dense)))])
+    return SparseRows(indptr.astype(np.int64), keys.astype(np.int64), dense[at, keys], rows.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A file, as messages call it, and how many rows of a dataset came from it."""
+
+    name: str
+    rows: int
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A channel's content: rows and the label of each, as the files gave it."""
+    """A channel's content: rows and the label of each, as the files gave it.
+
+    `labels` is empty where the algorithm reads none, or the files have none.
+    """
 
     rows: Rows
     labels: NDArray[np.float64]
+    origins: tuple[Origin, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.rows)
+
+    def batches(self, size: int) -> Iterator[Floats]:
+        """All rows in order, `size` of them at a time; the last batch holds the rest."""
+        return batches(self.rows, size)
+
+    def place(self, row: int) -> str:
+        """Where a row came from, for messages: `train/a.csv, row 3`, counted from 1."""
+        for origin in self.origins:
+            if row < origin.rows:
+                return f"{origin.name}, row {row + 1}"
+            row -= origin.rows
+        return f"row {row + 1}"
