@@ -1,0 +1,246 @@
+"""The numeric built-in algorithms by the unmodified SDK: their own classes, the generic estimator,
+and the SDK's local mode."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sagelocal_formats import mxnet_ndarray
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+if TYPE_CHECKING:
+    from tests.clients.conftest import Terminal
+
+pytestmark = [pytest.mark.clients, pytest.mark.slow]
+
+SCRIPTS = Path(__file__).parent / "first_party"
+RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family: how the SDK calls it, and what to train with."""
+
+    family: str
+    sdk_class: str
+    by_class: dict[str, object]
+    """The arguments of the class."""
+    by_name: dict[str, object]
+    """The hyperparameters of the generic estimator, without the width."""
+    label_size: int = 0
+
+
+CASES = [
+    pytest.param(
+        Case(
+            "pca",
+            "PCA",
+            {"num_components": 6},
+            {"num_components": 2, "mini_batch_size": 100, "algorithm_mode": "randomized"},
+        ),
+        id="pca",
+    ),
+    pytest.param(
+        Case(
+            "kmeans",
+            "KMeans",
+            {"k": 10, "center_factor": 8, "eval_metrics": ["msd", "ssd"]},
+            {"k": 4, "init_method": "kmeans++"},
+        ),
+        id="kmeans",
+    ),
+    pytest.param(
+        Case(
+            "knn",
+            "KNN",
+            {
+                "k": 5,
+                "sample_size": 1800,
+                "predictor_type": "classifier",
+                "index_type": "faiss.IVFFlat",
+            },
+            {"k": 3, "sample_size": 50, "predictor_type": "regressor"},
+            label_size=1,
+        ),
+        id="knn",
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def place(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_terminal: Any,
+) -> Iterator[Terminal]:
+    """A plane on each runtime in turn."""
+    terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    terminal.sagelocal("up", "--port", str(port))
+    yield terminal
+    terminal.sagelocal("down")
+
+
+@pytest.fixture(scope="session")
+def digits() -> NDArray[np.float32]:
+    features: NDArray[np.float64] = load_digits(return_X_y=True)[0]
+    return features.astype(np.float32)
+
+
+def run(terminal: Terminal, script: str, *arguments: str | Path) -> dict[str, Any]:
+    """What a script reports, run as a notebook is."""
+    command = ("exec", "--", terminal.clients, "-W", "ignore", SCRIPTS / script, *arguments)
+    printed = terminal.sagelocal(*command)
+    report: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
+    return report
+
+
+# Reads records only, so that the tests of CSV are not for it.
+FACTORIZATION_MACHINES = pytest.param(
+    Case(
+        "factorization-machines",
+        "FactorizationMachines",
+        {"num_factors": 3, "predictor_type": "regressor", "epochs": 80, "factors_lr": 0.002},
+        {},
+    ),
+    id="factorization-machines",
+)
+
+
+@pytest.mark.parametrize("case", [*CASES, FACTORIZATION_MACHINES])
+def test_the_sdks_own_class_trains_on_two_hosts_deploys_and_predicts(
+    case: Case, place: Terminal, digits: NDArray[np.float32], tmp_path: Path
+) -> None:
+    report = run(place, "dedicated.py", case.sdk_class, tmp_path, json.dumps(case.by_class))
+    assert report["status"] == "Completed"
+    assert report["image"].endswith(f".amazonaws.com/{case.family}:1")
+    assert report["metrics"]["train:progress"] == 100
+    CHECKS[case.family](report, tmp_path, digits)
+
+
+def check_pca(report: dict[str, Any], model: Path, digits: NDArray[np.float32]) -> None:
+    assert [path.name for path in model.iterdir()] == ["model_algo-1"]
+    arrays = mxnet_ndarray.load(model / "model_algo-1").by_name()
+    best = PCA(6, svd_solver="full").fit(digits.astype(np.float64))
+    np.testing.assert_allclose(arrays["s"][::-1], best.singular_values_, rtol=1e-3)
+    expected = (digits[:5] - arrays["mean"]) @ arrays["v"]
+    projected = [record["projection"] for record in report["records"]]
+    np.testing.assert_allclose(projected, expected, rtol=1e-4, atol=1e-3)
+    answered = [row["projection"] for row in report["answer"]["projections"]]
+    np.testing.assert_allclose(answered, projected[:2], rtol=1e-6)
+
+
+def check_kmeans(report: dict[str, Any], model: Path, digits: NDArray[np.float32]) -> None:
+    assert [path.name for path in model.iterdir()] == ["model_algo-1"]
+    centers = mxnet_ndarray.load(model / "model_algo-1").dense(0)
+    distances = np.linalg.norm(digits[:, None] - centers[None], axis=2)
+    for record, row in zip(report["records"], distances, strict=False):
+        assert record["closest_cluster"] == [row.argmin()]
+        np.testing.assert_allclose(record["distance_to_cluster"], row.min(), rtol=1e-5)
+    expected = [{name: value[0] for name, value in r.items()} for r in report["records"][:2]]
+    assert report["answer"] == {"predictions": expected}
+    squares = np.square(distances.min(axis=1))
+    assert report["metrics"]["train:msd"] == pytest.approx(squares.mean(), rel=1e-4)
+    assert report["metrics"]["test:ssd"] == pytest.approx(squares[:100].sum(), rel=1e-4)
+    best = KMeans(10, n_init=5, random_state=0).fit(digits)
+    assert squares.sum() < 1.05 * best.inertia_
+
+
+def check_factorization_machines(
+    report: dict[str, Any], model: Path, digits: NDArray[np.float32]
+) -> None:
+    with zipfile.ZipFile(model / "model_algo-1") as archive:
+        assert archive.namelist() == ["meta.json", "params", "symbol.json"]
+        arrays = mxnet_ndarray.loads(archive.read("params"), "params").by_name()
+    bias, linear, factors = (arrays[f"arg:{name}"] for name in ("w0_weight", "w1_weight", "v"))
+    pairs = np.square(digits @ factors) - np.square(digits) @ np.square(factors)
+    expected = bias + digits @ linear + pairs.sum(axis=1, keepdims=True) / 2
+    scores = [record["score"] for record in report["records"]]
+    np.testing.assert_allclose(scores, expected[:5], rtol=1e-4)
+    answered = [entry["score"] for entry in report["answer"]["predictions"]]
+    np.testing.assert_allclose(answered, expected[:2, 0], rtol=1e-4)
+    labels = load_digits(return_X_y=True)[1][:100]
+    rmse = np.sqrt(np.square(expected[:100, 0] - labels).mean())
+    assert report["metrics"]["test:rmse"] == pytest.approx(rmse, rel=1e-3)
+    assert rmse < 2.5  # the deviation of the labels is 2.9
+
+
+def check_knn(report: dict[str, Any], model: Path, digits: NDArray[np.float32]) -> None:
+    assert sorted(path.name for path in model.iterdir()) == [
+        "model_algo-1",
+        "model_algo-1.json",
+        "model_algo-1.labels",
+    ]
+    labels = np.fromfile(model / "model_algo-1.labels", np.float32)
+    assert sorted(labels) == sorted(load_digits(return_X_y=True)[1])
+    assert json.loads((model / "model_algo-1.json").read_text())["k"] == 5
+    assert [record["predicted_label"] for record in report["records"]] == [[0], [1], [2], [3], [4]]
+    assert report["answer"] == {"predictions": [{"predicted_label": 0}, {"predicted_label": 1}]}
+    assert report["metrics"]["test:accuracy"] > 0.95
+
+
+CHECKS = {
+    "pca": check_pca,
+    "kmeans": check_kmeans,
+    "factorization-machines": check_factorization_machines,
+    "knn": check_knn,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_generic_estimator_trains_from_a_pipe_and_tells_which_row_is_wrong(
+    case: Case, terminal: Terminal
+) -> None:
+    report = run(
+        terminal, "generic.py", case.family, json.dumps({"feature_dim": 64, **case.by_name})
+    )
+    assert report["status"] == "Completed"
+    assert "train/rows.csv, line 7: 3 columns, the lines before it have 64" in report["told"]
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("case", CASES)
+def test_the_image_trains_and_serves_in_the_sdks_local_mode(
+    case: Case, clients_python: Path, tmp_path: Path
+) -> None:
+    environment = {
+        "PATH": f"{clients_python.parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    rows = np.random.default_rng(0).integers(0, 9, (60, 3 + case.label_size))
+    file = tmp_path / "train" / "rows.csv"  # Local mode mounts its folder.
+    file.parent.mkdir()
+    file.write_text("".join(",".join(map(str, row)) + "\n" for row in rows.tolist()))
+    done = subprocess.run(
+        [
+            *(clients_python, SCRIPTS / "local_mode.py", f"sagelocal/{case.family}:1", tmp_path),
+            *(file, json.dumps({"feature_dim": 3, **case.by_name})),
+            f"text/csv;label_size={case.label_size}",
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    (records,) = answer.values()
+    assert len(records) == 1
