@@ -1,0 +1,103 @@
+"""BlazingText trained, deployed and called by the SageMaker SDK, as its notebooks do."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
+
+HERE = Path(__file__).parent / "blazingtext"
+RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, make_terminal: Any
+) -> Iterator[Any]:
+    """A plane on each runtime in turn."""
+    terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    terminal.sagelocal("up", "--port", str(port))
+    yield terminal
+    terminal.sagelocal("down")
+
+
+def run(place: Any, what: str, instances: int = 1) -> tuple[dict[str, Any], str]:
+    """What the notebook saw, and all that was printed."""
+    command = (place.clients, "-W", "ignore", HERE / "notebook.py", what, str(instances))
+    printed: str = place.sagelocal("exec", "--", *command)
+    seen: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
+    return seen, printed
+
+
+def test_a_classifier_is_trained_deployed_and_asked(place: Any) -> None:
+    seen, printed = run(place, "classify")
+
+    assert seen["files"] == ["model.bin"]
+    assert seen["metrics"]["train:accuracy"] > 0.95
+    assert seen["metrics"]["validation:accuracy"] > 0.95
+    assert [entry["label"][0] for entry in seen["answer"]] == [
+        "__label__sports",
+        "__label__politics",
+    ]
+    assert all(len(entry["label"]) == len(entry["prob"]) == 2 for entry in seen["answer"])
+    [line] = seen["lines"].splitlines()
+    assert json.loads(line)["label"] == ["__label__politics"]
+    assert "-------------- End of epoch: 1" in printed
+
+
+def test_word_vectors_of_two_instances_are_downloaded_and_asked_for(place: Any) -> None:
+    seen, printed = run(place, "embed", instances=2)
+
+    assert (
+        "Running distributed CPU BlazingText training using batch_skipgram on 2 hosts." in printed
+    )
+    assert seen["files"] == ["eval.json", "vectors.bin", "vectors.txt"]
+    assert seen["first"] == "110 20"
+    assert seen["words"] == ["a1", "nobody"]
+    assert seen["same"] < 1e-4
+    assert seen["unknown"]
+    assert seen["evaluation"]["pairs.txt"]["total_pairs"] == 4
+    # Every pair of one topic above every pair of two: 4 / sqrt(4 * 5), whatever the order within.
+    assert seen["evaluation"]["mean_rho"] == pytest.approx(4 / 20**0.5, abs=1e-3)
+    assert seen["metrics"]["train:mean_rho"] == pytest.approx(seen["evaluation"]["mean_rho"])
+
+
+def test_an_augmented_manifest_is_piped(terminal: Any) -> None:
+    seen, _ = run(terminal, "manifest")
+
+    assert seen["metrics"]["train:accuracy"] > 0.95
+
+
+@pytest.mark.docker
+def test_the_image_in_the_sdks_own_local_mode(clients_python: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text" / "a.train"
+    text.parent.mkdir()
+    text.write_text("__label__good nice happy day\n__label__bad awful sad night\n" * 50)
+    environment = {
+        "PATH": f"{clients_python.parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    done = subprocess.run(
+        [clients_python, HERE / "local_mode.py", "sagelocal/blazingtext:1", tmp_path, text],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+
+    assert json.loads(done.stdout.strip().splitlines()[-1])[0]["label"] == ["__label__good"]
