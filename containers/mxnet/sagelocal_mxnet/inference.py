@@ -6,6 +6,7 @@ and calls a Gluon block once, `output_fn` writes the result. A user's own functi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import mxnet as mx
@@ -31,7 +32,7 @@ def predict_fn(data: Any, model: Model) -> Any:
     return _as_numpy(model(data))
 
 
-def output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
+def output_fn(prediction: Any, accept: str) -> tuple[bytes | Iterator[bytes], str]:
     """The prediction as JSON, CSV, JSON Lines or npy; raises NotAcceptable."""
     return defaults.output_fn(_as_numpy(prediction), accept)
 
