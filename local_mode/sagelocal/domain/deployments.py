@@ -65,6 +65,11 @@ class Variant:
     serverless: Mapping[str, int] | None = None
     described: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def multi_model(self) -> bool:
+        """Whether a call has to name one of many models."""
+        return any(container.multi_model for container in self.containers)
+
     def scaled(self, weight: float | None, count: int | None) -> Variant:
         """The same with another weight or count: instances are added behind, or cut off there."""
         new_count = self.count if count is None else count
@@ -99,12 +104,18 @@ class Variant:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One endpoint configuration, resolved to containers, as one set of instances."""
+    """One endpoint configuration, resolved to containers, as one set of instances.
+
+    `asynchronous` is its AsyncInferenceConfig, if its answers go to S3; `data_capture` its
+    DataCaptureConfig.
+    """
 
     id: str
     config_name: str
     created_at: float
     variants: tuple[Variant, ...]
+    asynchronous: Mapping[str, Any] | None = None
+    data_capture: Mapping[str, Any] | None = None
 
     def variant(self, name: str) -> Variant | None:
         return next((each for each in self.variants if each.name == name), None)

@@ -10,8 +10,11 @@ Source: the botocore shapes CreateEndpointConfigInput and ProductionVariant.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from sagelocal.domain.async_inference import AsyncInference
+from sagelocal.domain.data_capture import DataCapture
 from sagelocal.domain.deployments import (
     Deployment,
     Instance,
@@ -67,14 +70,14 @@ def deployment(
             "is not run here yet. Use a configuration without it."
         )
     variants = (_variant(each, models[each["ModelName"]]) for each in config["ProductionVariants"])
-    resolved = Deployment(new_deployment_id(), config_name, now, tuple(variants))
-    for variant in resolved.variants:
-        if any(container.multi_model for container in variant.containers):
-            raise NotRunHere(
-                f"The model of variant {variant.name} has a container in Mode MultiModel, which "
-                "is not run here yet. Use one model for each variant or endpoint."
-            )
-    return resolved
+    return Deployment(
+        new_deployment_id(),
+        config_name,
+        now,
+        tuple(variants),
+        asynchronous=config.get("AsyncInferenceConfig"),
+        data_capture=config.get("DataCaptureConfig"),
+    )
 
 
 def retain(new: Deployment, old: Deployment, excluded: Sequence[str]) -> Deployment:
@@ -90,7 +93,7 @@ def retain(new: Deployment, old: Deployment, excluded: Sequence[str]) -> Deploym
             count = None if "DesiredInstanceCount" in excluded else before.count
             variant = variant.scaled(weight, count)
         variants.append(variant)
-    return Deployment(new.id, new.config_name, new.created_at, tuple(variants))
+    return replace(new, variants=tuple(variants))
 
 
 def _check_capacity(variant: Document) -> None:
@@ -111,11 +114,15 @@ def _check_capacity(variant: Document) -> None:
 
 
 def _unsupported(config: Document) -> Iterator[str]:
-    for member in ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants"):
+    for member in ("ExplainerConfig", "ShadowProductionVariants"):
         if config.get(member):
             yield member
-    if config.get("DataCaptureConfig", {}).get("EnableCapture"):
-        yield "DataCaptureConfig with EnableCapture"
+    try:
+        DataCapture.of(config.get("DataCaptureConfig"))
+        if config.get("AsyncInferenceConfig"):
+            AsyncInference.of(config["AsyncInferenceConfig"])
+    except ValueError as error:
+        yield str(error)
     for variant in config["ProductionVariants"]:
         if not variant.get("ModelName"):
             yield f"variant {variant['VariantName']} without a ModelName (inference components)"

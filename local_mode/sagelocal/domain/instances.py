@@ -1,13 +1,14 @@
-"""Instance types: what memory and how many processors a container of theirs has.
+"""Instance types: what memory and how many processors and GPUs a container of theirs has.
 
 Numbers are those of the Amazon EC2 instance type pages. Nearly every family has four vCPUs per
-`xlarge` and a fixed amount of memory per vCPU; the table below holds the families that differ.
+`xlarge` and a fixed amount of memory per vCPU; the tables below hold the families that differ, and
+the GPUs of those that have any.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 GIB = 1024**3
 
@@ -18,6 +19,7 @@ class Instance:
 
     vcpus: int
     memory_bytes: int
+    gpus: int = 0
 
 
 _SIZE = re.compile(r"^ml\.(?P<family>[a-z0-9-]+)\.(?P<size>medium|large|(?P<times>\d*)xlarge)$")
@@ -47,6 +49,26 @@ _EXCEPTIONS: dict[str, tuple[int, float]] = {
     "ml.p6-b200.48xlarge": (192, 2048),
     "ml.trn2.48xlarge": (192, 2048),
 }
+# Sizes that are not listed have one GPU.
+_GPUS: dict[str, dict[str, int]] = {
+    "p2": {"8xlarge": 8, "16xlarge": 16},
+    "p3": {"8xlarge": 4, "16xlarge": 8},
+    "p3dn": {"24xlarge": 8},
+    "p4d": {"24xlarge": 8},
+    "p4de": {"24xlarge": 8},
+    "p5": {"48xlarge": 8},
+    "p5e": {"48xlarge": 8},
+    "p5en": {"48xlarge": 8},
+    "p6-b200": {"48xlarge": 8},
+    "p6-b300": {"48xlarge": 8},
+    "p6e-gb200": {"36xlarge": 4},
+    "g4dn": {"12xlarge": 4},
+    "g5": {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8},
+    "g6": {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8},
+    "g6e": {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8},
+    "gr6": {},
+    "g7e": {"12xlarge": 2, "24xlarge": 4, "48xlarge": 8},
+}
 # A type that is newer than this table: the middle of the road, so that the job still runs.
 _UNKNOWN = Instance(4, 16 * GIB)
 
@@ -55,16 +77,22 @@ def instance(instance_type: str) -> Instance:
     """What `ml.m5.xlarge` and the like have.
 
     >>> instance("ml.m5.xlarge")
-    Instance(vcpus=4, memory_bytes=17179869184)
+    Instance(vcpus=4, memory_bytes=17179869184, gpus=0)
     """
+    gpus = _gpus(instance_type)
     if instance_type in _EXCEPTIONS:
         vcpus, gib = _EXCEPTIONS[instance_type]
-        return Instance(vcpus, int(gib * GIB))
+        return Instance(vcpus, int(gib * GIB), gpus)
     match = _SIZE.match(instance_type)
     if match is None:
-        return _UNKNOWN
+        return replace(_UNKNOWN, gpus=gpus)
     vcpus = 4 * int(match["times"] or 1) if match["size"].endswith("xlarge") else 2
-    return Instance(vcpus, vcpus * _gib_per_vcpu(match["family"]) * GIB)
+    return Instance(vcpus, vcpus * _gib_per_vcpu(match["family"]) * GIB, gpus)
+
+
+def _gpus(instance_type: str) -> int:
+    family, _, size = instance_type.removeprefix("ml.").partition(".")
+    return _GPUS[family].get(size, 1) if family in _GPUS else 0
 
 
 def _gib_per_vcpu(family: str) -> int:

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+SHOWN_TAB = "#011"
+
 
 @dataclass(frozen=True)
 class MetricDefinition:
@@ -35,7 +37,8 @@ class MetricDefinition:
         if match is None or not self.pattern.groups or match.group(1) is None:
             return None
         try:
-            value = float(match.group(1))
+            # `(\S+)` runs over the tab that is shown as text; the value ends where the tab is.
+            value = float(match.group(1).partition(SHOWN_TAB)[0])
         except ValueError:
             return None
         return value if math.isfinite(value) else None
@@ -52,7 +55,7 @@ class MetricData:
 
 def as_shown(line: str) -> str:
     """A log line as CloudWatch shows it."""
-    return line.replace("\t", "#011")
+    return line.replace("\t", SHOWN_TAB)
 
 
 def final_metrics(

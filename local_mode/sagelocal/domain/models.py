@@ -18,8 +18,11 @@ from urllib.parse import unquote, urlsplit
 from sagelocal.domain.names import S3Uri
 
 MODEL_FOLDER = "/opt/ml/model"
+MODELS_FOLDER = "/opt/ml/models"
 ADDITIONAL_FOLDER = "/opt/ml/additional-model-data-sources"
 LARGEST_PIPELINE = 15
+# What an image says that can have many models.
+MULTI_MODEL_LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 
 Layout = Literal["archive", "object", "prefix"]
 
@@ -61,7 +64,11 @@ class ModelData:
 
 @dataclass(frozen=True)
 class Container:
-    """One container of a model. `label` is what error messages call it, `hostname` its DNS name."""
+    """One container of a model. `label` is what error messages call it, `hostname` its DNS name.
+
+    One that is `multi_model` has the archives below a prefix as its models, each loaded when it is
+    called; with `keep_models` they stay in memory after that.
+    """
 
     label: str
     image: str
@@ -69,6 +76,17 @@ class Container:
     data: tuple[ModelData, ...] = ()
     hostname: str | None = None
     multi_model: bool = False
+    keep_models: bool = True
+
+    @property
+    def models(self) -> ModelData | None:
+        """The prefix with the archives of a multi-model container."""
+        return self.data[0] if self.multi_model else None
+
+    @property
+    def files(self) -> tuple[ModelData, ...]:
+        """What lies in the container's folders from its start."""
+        return self.data[1:] if self.multi_model else self.data
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
@@ -133,13 +151,21 @@ def _container(definition: Mapping[str, Any], position: str) -> Container:
     if not image:
         raise InvalidModel(f"The container {position!r} has no Image")
     hostname = definition.get("ContainerHostname")
+    multi_model = definition.get("Mode") == "MultiModel"
+    data = _data(definition)
+    if multi_model and not (data and data[0].layout == "prefix"):
+        raise InvalidModel(
+            f"The container {hostname or position!r} in Mode MultiModel has no ModelDataUrl; give "
+            "the S3 prefix below which its model archives are"
+        )
     return Container(
         label=hostname or position,
         image=image,
         environment=dict(definition.get("Environment", {})),
-        data=_data(definition),
+        data=data,
         hostname=hostname,
-        multi_model=definition.get("Mode") == "MultiModel",
+        multi_model=multi_model,
+        keep_models=definition.get("MultiModelConfig", {}).get("ModelCacheSetting") != "Disabled",
     )
 
 

@@ -81,6 +81,7 @@ class TrainingSpec:
         """Raises ValueError, in the words of the service where those are known."""
         algorithm = request["AlgorithmSpecification"]
         _check_warm_pool(request)
+        _check_tensorboard(request.get("TensorBoardOutputConfig"))
         output = request["OutputDataConfig"]
         channels = channels_of_request(request, algorithm["TrainingInputMode"])
         groups = _not_too_many(_groups(request.get("ResourceConfig", {})))
@@ -137,6 +138,11 @@ def _groups(resources: Mapping[str, Any]) -> tuple[InstanceGroup, ...]:
             raise ValueError(
                 "Invalid ResourceConfig: InstanceGroups cannot be combined with InstanceType and "
                 "InstanceCount"
+            )
+        names = [group["InstanceGroupName"] for group in named]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"Invalid ResourceConfig: instance group names must be unique, got {names}"
             )
         return tuple(
             InstanceGroup(
@@ -227,4 +233,20 @@ def _checkpoints(config: Mapping[str, str] | None) -> Checkpoints | None:
             f"Invalid LocalPath {path!r} of CheckpointConfig; it must be the absolute path of a "
             f"folder for checkpoints alone, such as {DEFAULT_CHECKPOINT_PATH}"
         )
+    _check_reserved("CheckpointConfig", path, ("/opt/ml/input",))
     return Checkpoints(s3_uri(config["S3Uri"]), path)
+
+
+def _check_tensorboard(config: Mapping[str, str] | None) -> None:
+    path = (config or {}).get("LocalPath", "")
+    _check_reserved("TensorBoardOutputConfig", path, ("/opt/ml", "/tmp", "/usr/local/nvidia"))
+
+
+def _check_reserved(member: str, path: str, reserved: Sequence[str]) -> None:
+    """In the words that the service has for TensorBoardOutputConfig."""
+    place = posixpath.normpath(path)
+    if any(place == folder or place.startswith(f"{folder}/") for folder in reserved):
+        raise ValueError(
+            f'"LocalPath" of "{member}" cannot start with the following reserved path: '
+            f"[{', '.join(reserved)}]"
+        )

@@ -4,7 +4,8 @@
     FastFile   the same, to be read only
     Pipe       /opt/ml/input/data/CHANNEL_0, _1, ...: see `pipes`
 
-What follows a prefix's folder is kept as the path below the channel; a manifest is left beside it.
+What follows a prefix's folder is kept as the path below the channel; a manifest, of either kind, is
+left beside it as CHANNEL-manifest.
 
 Where overlay mounts work, a channel's folder is hard links to the objects' own files, which never
 change, in the lower layer; what the job writes goes to the upper layer, and a job of gigabytes
@@ -21,7 +22,7 @@ from sagelocal.domain.training_spec import Host, TrainingSpec
 from sagelocal.engine.opt_ml import OptMl, channels_of, shard_of
 from sagelocal.engine.pipes import lay_pipes
 from sagelocal.engine.placing import Check, place
-from sagelocal.engine.sources import Source, find_objects
+from sagelocal.engine.sources import Source, find_manifest, find_objects
 from sagelocal.store.objects import ObjectStore
 
 
@@ -40,6 +41,9 @@ def stage(
     InputDataError.
     """
     for channel in channels_of(spec, host):
+        if channel.data_type != "S3Prefix":
+            manifest = find_manifest(objects, channel)
+            place(objects, objects.stage, manifest, opt_ml.data / f"{channel.name}-manifest")
         if channel.input_mode != "Pipe":
             _stage_folder(objects, spec, host, opt_ml, channel, check, overlay=overlay)
     lay_pipes(objects, spec, host, opt_ml, check)
@@ -62,9 +66,6 @@ def _stage_folder(
         folder.mkdir(parents=True)
         if channel.input_mode == "File":
             opt_ml.scratch(channel.name).mkdir()
-    if channel.data_type == "ManifestFile":
-        manifest = objects.get(channel.uri.bucket, channel.uri.key)
-        place(objects, objects.stage, manifest, opt_ml.data / f"{channel.name}-manifest")
     for source in _of_host(find_objects(objects, channel), spec, host, channel):
         check()
         place(objects, way, source.info, folder / source.path)

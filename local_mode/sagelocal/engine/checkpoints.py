@@ -82,9 +82,14 @@ class CheckpointFolder:
         """
         if not self._is_in_place():
             return
-        found = dict(self._scan())
+        closed: list[Path] = []
+        found = dict(self._scan(closed))
         fault = self._store(found, final)
-        gone = self._stored.keys() - found.keys()
+        gone = {
+            name
+            for name in self._stored.keys() - found.keys()
+            if not any((self.folder / name).is_relative_to(folder) for folder in closed)
+        }
         for name in sorted(gone):
             self.objects.delete(self.uri.bucket, self._key(name))
             del self._stored[name]
@@ -163,15 +168,26 @@ class CheckpointFolder:
         self._stored[name] = signature
         self._remember()
 
-    def _scan(self) -> Iterator[tuple[str, Signature]]:
-        """Every plain file. Links are not followed: they could lead out of the container."""
-        for parent, _, names in os.walk(self.folder):
+    def _scan(self, closed: list[Path]) -> Iterator[tuple[str, Signature]]:
+        """Every plain file. Links are not followed: they could lead out of the container.
+
+        `closed` gets the folders whose files cannot be seen, which are not gone for that.
+        """
+
+        def note(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                closed.append(Path(error.filename))
+
+        for parent, _, names in os.walk(self.folder, onerror=note):
             for name in names:
                 path = Path(parent, name)
                 try:
                     found = path.lstat()
                     relative = path.relative_to(self.folder).as_posix()
                     relative.encode()
+                except PermissionError:  # The folder may be listed and not entered.
+                    closed.append(Path(parent))
+                    break
                 except (FileNotFoundError, UnicodeEncodeError):
                     continue  # Gone again, or no name that a key can have.
                 if stat.S_ISREG(found.st_mode):

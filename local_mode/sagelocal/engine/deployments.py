@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,9 +28,15 @@ class RunningVariant:
     keepers: tuple[InstanceKeeper, ...]
     _turn: Iterator[int] = field(default_factory=itertools.count, repr=False, compare=False)
 
-    def next_keeper(self) -> InstanceKeeper:
-        """The healthy instances in turn; an unhealthy one only if there is no other."""
+    def next_keeper(self, target_model: str | None = None) -> InstanceKeeper:
+        """The healthy instances in turn; an unhealthy one only if there is no other.
+
+        Calls of one of many models go to the same instance as long as it is healthy, so that the
+        model is in memory once, and models are spread over the instances.
+        """
         candidates = [each for each in self.keepers if each.healthy] or self.keepers
+        if target_model is not None:
+            return max(candidates, key=lambda each: _affinity(each.id, target_model))
         return candidates[next(self._turn) % len(candidates)]
 
 
@@ -95,3 +102,8 @@ def close_all(keepers: Sequence[InstanceKeeper]) -> None:
         keeper.ask_to_close()
     for keeper in keepers:
         keeper.join(CLOSE_TIMEOUT_SECONDS)
+
+
+def _affinity(instance_id: str, target_model: str) -> bytes:
+    """Highest random weight: when an instance comes or goes, only its own models move."""
+    return hashlib.sha256(f"{instance_id}/{target_model}".encode()).digest()

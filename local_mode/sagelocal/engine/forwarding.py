@@ -11,7 +11,8 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from urllib.parse import urlsplit
 # A request on a kept connection that fails within this time has met the server's closing it; later
 # than this, the container had the request and died of it, and must not get it a second time.
 STALE_SECONDS = 0.05
+# The most of an answer that is handed on at once. Less is, whenever less is there.
+LONGEST_PART_BYTES = 256 * 1024
 
 
 class NoAnswer(Exception):
@@ -26,7 +29,11 @@ class NoAnswer(Exception):
 
 
 class TooSlow(Exception):
-    """The whole answer was not there in time."""
+    """The answer did not come, or did not end, in time."""
+
+
+class TooLarge(Exception):
+    """The answer is longer than may be."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,60 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+
+
+class OpenAnswer:
+    """An answer whose body is still to come. Must be closed unless all of it has been read."""
+
+    def __init__(
+        self,
+        response: http.client.HTTPResponse,
+        seconds: float,
+        end: Callable[[bool], None],
+    ) -> None:
+        """`end` is called once, with whether the connection may be used again."""
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self._response = response
+        self._seconds = seconds
+        self._end: Callable[[bool], None] | None = end
+
+    def parts(self) -> Iterator[bytes]:
+        """The body, each part as it comes; closed at its end. Raises NoAnswer, TooSlow."""
+        whole = left = self._response.length
+        with closing(self), _failures_told(self._seconds):
+            while left != 0:
+                part = self._response.read1(min(LONGEST_PART_BYTES, left or LONGEST_PART_BYTES))
+                if not part:
+                    break
+                left = left and left - len(part)
+                yield part
+            if left:
+                raise NoAnswer(f"the answer ended after {(whole or 0) - left} of {whole} bytes")
+            self._done(reusable=True)
+
+    def read(self, most_bytes: int) -> bytes:
+        """The whole body. Raises NoAnswer, TooSlow, TooLarge."""
+        length = self._response.length
+        with _failures_told(self._seconds):
+            if length is None:
+                body = self._response.read(most_bytes + 1)
+            elif length <= most_bytes:
+                body = self._response.read()
+        if (len(body) if length is None else length) > most_bytes:
+            raise TooLarge(f"the answer is longer than {most_bytes} bytes")
+        self._done(reusable=True)
+        return body
+
+    def close(self) -> None:
+        """Have no more of it."""
+        self._done(reusable=False)
+
+    def _done(self, *, reusable: bool) -> None:
+        end, self._end = self._end, None
+        if end is not None:
+            self._response.close()
+            end(reusable)
 
 
 class Connections:
@@ -48,31 +109,62 @@ class Connections:
         self._idle: deque[_Connection] = deque()
 
     def post(
-        self, path: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+        most_bytes: int,
     ) -> Answer:
-        """Raises NoAnswer, TooSlow."""
-        deadline = time.monotonic() + timeout_seconds
-        try:
-            if kept := self._take():
-                sent_at = time.monotonic()
-                try:
-                    return self._exchange(kept, path, body, headers, deadline)
-                except ConnectionError:
-                    if time.monotonic() - sent_at > STALE_SECONDS:
-                        raise
-            return self._exchange(self._new(), path, body, headers, deadline)
-        except TimeoutError as error:
-            raise TooSlow(f"no answer within {timeout_seconds:g} seconds") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise NoAnswer(str(error) or type(error).__name__) from error
+        """The whole answer. Raises NoAnswer, TooSlow, TooLarge."""
+        answer = self.open(path, body, headers, timeout_seconds, timeout_seconds)
+        with closing(answer):
+            return Answer(answer.status, answer.headers, answer.read(most_bytes))
+
+    def open(
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        answer_seconds: float,
+        end_seconds: float,
+    ) -> OpenAnswer:
+        """The answer once it has begun, which is to end in `end_seconds` from now.
+
+        Raises NoAnswer, TooSlow.
+        """
+        started = time.monotonic()
+        request = _Request(path, body, headers)
+        with _failures_told(answer_seconds):
+            connection, response = self._begin(request, started + answer_seconds)
+        connection.set_deadline(started + end_seconds)
+
+        def end(reusable: bool) -> None:
+            if reusable and connection.sock is not None:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+        return OpenAnswer(response, end_seconds, end)
 
     def close(self) -> None:
         """Close what is idle; a request under way goes on."""
         while connection := self._pop():
             connection.close()
 
-    def _new(self) -> _Connection:
-        return _Connection(self._host, self._port)
+    def _begin(
+        self, request: _Request, deadline: float
+    ) -> tuple[_Connection, http.client.HTTPResponse]:
+        """Send a request; the connection, and the answer as far as its body."""
+        if kept := self._take():
+            sent_at = time.monotonic()
+            try:
+                return kept, kept.exchange(request, deadline)
+            except ConnectionError:
+                if time.monotonic() - sent_at > STALE_SECONDS:
+                    raise
+        new = _Connection(self._host, self._port)
+        return new, new.exchange(request, deadline)
 
     def _pop(self) -> _Connection | None:
         try:
@@ -88,52 +180,57 @@ class Connections:
             connection.close()
         return None
 
-    def _exchange(
-        self,
-        connection: _Connection,
-        path: str,
-        body: bytes,
-        headers: Mapping[str, str],
-        deadline: float,
-    ) -> Answer:
-        try:
-            connection.set_deadline(deadline)
-            connection.send_post(path, body, headers)
-            response = connection.getresponse()
-            content = response.read()
-        except BaseException:
-            connection.close()
-            raise
-        if connection.sock is not None:
-            self._idle.append(connection)
-        found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, content)
+
+@contextmanager
+def _failures_told(seconds: float) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise TooSlow(f"no whole answer within {seconds:g} seconds") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswer(str(error) or type(error).__name__) from error
+
+
+@dataclass(frozen=True)
+class _Request:
+    path: str
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
 
 
 class _Connection(http.client.HTTPConnection):
     """One connection whose operations all end by a deadline, in the clock of time.monotonic."""
 
     sock: _TimedSocket | None
+    # The same socket, which `sock` forgets when an answer is to end with its connection.
+    _connected: _TimedSocket | None = None
     _deadline = 0.0
 
     def set_deadline(self, deadline: float) -> None:
         self._deadline = deadline
-        if self.sock is not None:
-            self.sock.deadline = deadline
+        if self._connected is not None:
+            self._connected.deadline = deadline
 
     def connect(self) -> None:
         """Called by http.client when there is no socket yet."""
         plain = socket.create_connection((self.host, self.port), _left(self._deadline))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock = _TimedSocket(fileno=plain.detach())
+        self.sock = self._connected = _TimedSocket(fileno=plain.detach())
         self.sock.deadline = self._deadline
 
-    def send_post(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
-        self.putrequest("POST", path, skip_accept_encoding=True)
-        for name, value in headers.items():
-            self.putheader(name, value)
-        self.putheader("Content-Length", str(len(body)))
-        self.endheaders(body)
+    def exchange(self, request: _Request, deadline: float) -> http.client.HTTPResponse:
+        """Send it; the answer as far as its body. Whatever fails closes the connection."""
+        try:
+            self.set_deadline(deadline)
+            self.putrequest("POST", request.path, skip_accept_encoding=True)
+            for name, value in request.headers.items():
+                self.putheader(name, value)
+            self.putheader("Content-Length", str(len(request.body)))
+            self.endheaders(request.body)
+            return self.getresponse()
+        except BaseException:
+            self.close()
+            raise
 
 
 class _TimedSocket(socket.socket):

@@ -18,10 +18,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sagelocal.domain.deployments import Deployment
+from sagelocal.domain.deployments import Deployment, Variant
 from sagelocal.domain.endpoints import Endpoint, EndpointStatus
 from sagelocal.engine.deployments import (
     RunningDeployment,
@@ -32,13 +33,18 @@ from sagelocal.engine.deployments import (
 )
 from sagelocal.engine.endpoint_records import EndpointRecords, NoSuchEndpoint
 from sagelocal.engine.hosting_tools import Closing, HostingTools
-from sagelocal.engine.instance_keeper import InstanceKeeper, NotRunning, StartFault, Stopped
+from sagelocal.engine.instance_keeper import Hop, InstanceKeeper, NotRunning, StartFault, Stopped
 from sagelocal.engine.invocation import (
     NO_STATUS,
     Invocation,
+    Limits,
+    MissingTargetModel,
     ModelAnswer,
     ModelFault,
+    ModelStream,
+    NotMultiModel,
     call_through,
+    stream_through,
 )
 from sagelocal.engine.model_data import ModelDataFault
 from sagelocal.runtime.interface import Runtime
@@ -74,6 +80,11 @@ class HostingEngine:
     ) -> None:
         self.records = EndpointRecords(resources)
         self._settings = settings
+        self._limits = Limits(
+            answer_seconds=settings.invocation_timeout_seconds,
+            stream_seconds=settings.stream_timeout_seconds,
+            answer_bytes=settings.max_invocation_bytes,
+        )
         self._closing = threading.Event()
         self._tools = HostingTools(
             self.records, objects, logs, runtime, settings, folder, self._closing
@@ -116,20 +127,47 @@ class HostingEngine:
         """Send no more requests to the endpoint, which is to be deleted."""
         self._serving.pop(arn, None)
 
-    def invoke(self, arn: str, invocation: Invocation) -> ModelAnswer:
-        """Have the model answer.
+    def serving(self, arn: str) -> Deployment | None:
+        """What an endpoint answers with at the moment; None if it does not, or is not there."""
+        running = self._serving.get(arn)
+        return running.deployment if running else None
 
-        Raises NotServing, NoSuchVariant, NoSuchContainer, ModelFault.
+    def invoke(self, arn: str, invocation: Invocation, limits: Limits | None = None) -> ModelAnswer:
+        """Have the model answer, within other limits than the settings' if they are given.
+
+        Raises NotServing, NoSuchVariant, NoSuchContainer, ModelFault; and, where there are many
+        models or the call thinks so, MissingTargetModel, NotMultiModel, TargetModelFault, NotReady.
         """
+        with self._instance(arn, invocation) as (variant, hops):
+            return call_through(hops, variant, invocation, limits or self._limits)
+
+    def stream(self, arn: str, invocation: Invocation) -> ModelStream:
+        """Have the model answer part by part; the instance is in use until the stream is closed.
+
+        Raises NotServing, NoSuchVariant, NoSuchContainer, ModelFault, MissingTargetModel.
+        """
+        with ExitStack() as held:
+            variant, hops = held.enter_context(self._instance(arn, invocation))
+            done = ExitStack()
+            stream = stream_through(hops, variant, invocation, self._limits, done.close)
+            done.push(held.pop_all())
+            return stream
+
+    @contextmanager
+    def _instance(
+        self, arn: str, invocation: Invocation
+    ) -> Iterator[tuple[Variant, Sequence[Hop]]]:
+        """The containers of an instance, for one call. Raises as `invoke`."""
         while True:
             serving = self._serving.get(arn)
             if serving is None:
                 raise NotServing(arn)
             chosen = serving.pick(invocation.target_variant)
-            timeout_seconds = self._settings.invocation_timeout_seconds
+            _check_target_model(chosen.variant, invocation)
             try:
-                with chosen.next_keeper().serving() as hops:
-                    return call_through(hops, chosen.variant, invocation, timeout_seconds)
+                with chosen.next_keeper(invocation.target_model).serving() as hops:
+                    yield chosen.variant, hops
+                    return
             except Stopped:
                 # Another deployment took its place between the two steps, or the end has come.
                 if self._serving.get(arn) is serving:
@@ -236,7 +274,7 @@ class HostingEngine:
         gone = endpoint.retired
         keepers = [self._leftover(endpoint, deployment, needed) for deployment in gone]
         surplus = [keeper for some in keepers for keeper in some]
-        drain_all(surplus, self._settings.invocation_timeout_seconds)
+        drain_all(surplus, max(self._limits.answer_seconds, self._limits.stream_seconds))
         self._stop(surplus)
         kept = [endpoint.active.id] if endpoint.active else []
         for deployment in gone:
@@ -269,3 +307,10 @@ class HostingEngine:
         self._tools.check_closing()
         endpoint = self.records.change(arn, lambda each: change(each, time.time()))
         log.info("endpoint %s: %s", arn, endpoint.status)
+
+
+def _check_target_model(variant: Variant, invocation: Invocation) -> None:
+    if variant.multi_model and invocation.target_model is None:
+        raise MissingTargetModel
+    if invocation.target_model is not None and not variant.multi_model:
+        raise NotMultiModel

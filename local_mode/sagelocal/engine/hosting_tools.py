@@ -1,8 +1,10 @@
 """From a deployment on paper to what the runtime is told: folders, environment, limits.
 
     <region>/<endpoint>/<deployment>/<variant>/<position>/model/    one container's /opt/ml/model
+                                                          models/<instance>/    its /opt/ml/models
 
-The instances of a variant share these folders, which are mounted read-only.
+The instances of a variant share these folders, which are mounted read-only; but of many models,
+each has what it was called for.
 """
 
 from __future__ import annotations
@@ -10,25 +12,29 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sagelocal.domain.deployments import Deployment, Instance, Variant, log_group, log_stream
 from sagelocal.domain.endpoints import Endpoint
 from sagelocal.domain.instances import instance as instance_of
-from sagelocal.domain.models import Container
+from sagelocal.domain.models import MODELS_FOLDER, Container
 from sagelocal.engine.endpoint_records import EndpointRecords
 from sagelocal.engine.instance_keeper import InstanceKeeper, Member, Timing
+from sagelocal.engine.loaded_models import LoadedModels
 from sagelocal.engine.model_data import model_mounts, stage
+from sagelocal.engine.model_shelf import ModelShelf
+from sagelocal.engine.models_api import ModelsApi
 from sagelocal.engine.service_access import service_access
-from sagelocal.runtime.interface import ContainerSpec, Runtime
+from sagelocal.runtime.interface import ContainerSpec, Mount, Runtime
 from sagelocal.settings import Settings
 from sagelocal.store.logs import LogStore, NoSuchLog
 from sagelocal.store.objects import ObjectStore
 
 ENDPOINT_LABEL = "endpoint"
 CONTAINER_PORT = 8080
+MULTI_MODEL_VARIABLE = "SAGEMAKER_MULTI_MODEL"
 # For servers inside a container of a pipeline; no two containers of a chain share a port.
 SAFE_PORTS_FROM = 20_000
 SAFE_PORTS = 1_000
@@ -88,8 +94,12 @@ class HostingTools:
             instance,
             variant.name,
             [
-                Member(c.label, self._spec(endpoint, deployment, variant, instance, position))
-                for position, c in enumerate(variant.containers)
+                Member(
+                    container.label,
+                    self._spec(endpoint, deployment, variant, instance, position),
+                    self._models(endpoint, deployment, variant, instance, position),
+                )
+                for position, container in enumerate(variant.containers)
             ],
             runtime=self.runtime,
             timing=Timing(
@@ -139,6 +149,10 @@ class HostingTools:
         container = variant.containers[position]
         vcpus, memory_bytes = _machine(variant)
         folder = self._container_folder(endpoint, deployment, variant, position)
+        mounts = model_mounts(container, folder)
+        if container.multi_model:
+            models = self._models_folder(endpoint, deployment, variant, instance, position)
+            mounts = (*mounts, Mount(models, MODELS_FOLDER, read_only=True))
         access = {} if variant.network_isolation else service_access(self.settings, self.runtime)
         return ContainerSpec(
             name=f"{endpoint.name}-{variant.name}-{instance.id}-{position}",
@@ -146,7 +160,7 @@ class HostingTools:
             log_path=self.logs.path(
                 log_group(endpoint.name), log_stream(variant, instance.id, container)
             ),
-            mounts=model_mounts(container, folder),
+            mounts=mounts,
             arguments=("serve",),
             environment=access | environment(endpoint.region, variant, position),
             hostname=container.hostname,
@@ -155,6 +169,38 @@ class HostingTools:
             cpus=float(min(vcpus, os.cpu_count() or 1)),
             network_isolation=variant.network_isolation,
             labels={ENDPOINT_LABEL: endpoint.arn},
+        )
+
+    def _models_folder(
+        self,
+        endpoint: Endpoint,
+        deployment: Deployment,
+        variant: Variant,
+        instance: Instance,
+        position: int,
+    ) -> Path:
+        folder = self._container_folder(endpoint, deployment, variant, position)
+        return folder / "models" / instance.id
+
+    def _models(
+        self,
+        endpoint: Endpoint,
+        deployment: Deployment,
+        variant: Variant,
+        instance: Instance,
+        position: int,
+    ) -> Callable[[ModelsApi], LoadedModels] | None:
+        """What makes the books of a container with many models; None for any other."""
+        container = variant.containers[position]
+        if container.models is None:
+            return None
+        folder = self._models_folder(endpoint, deployment, variant, instance, position)
+        shelf = ModelShelf(self.objects, container, container.models, folder)
+        return lambda api: LoadedModels(
+            shelf,
+            api,
+            keep=container.keep_models,
+            load_timeout_seconds=self.settings.model_load_timeout_seconds,
         )
 
     def _log_tail(
@@ -184,6 +230,7 @@ def environment(region: str, variant: Variant, position: int) -> dict[str, str]:
     """
     container: Container = variant.containers[position]
     platform: Mapping[str, str] = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    modes: Mapping[str, str] = {MULTI_MODEL_VARIABLE: "true"} if container.multi_model else {}
     chained: Mapping[str, str] = {}
     if len(variant.containers) > 1:
         first = SAFE_PORTS_FROM + position * SAFE_PORTS
@@ -191,4 +238,4 @@ def environment(region: str, variant: Variant, position: int) -> dict[str, str]:
             "SAGEMAKER_BIND_TO_PORT": str(CONTAINER_PORT + position),
             "SAGEMAKER_SAFE_PORT_RANGE": f"{first}-{first + SAFE_PORTS - 1}",
         }
-    return {**platform, **container.environment, **chained}
+    return {**platform, **container.environment, **modes, **chained}

@@ -24,8 +24,10 @@ from dataclasses import dataclass
 
 from sagelocal.domain.deployments import Instance, Placed
 from sagelocal.domain.hosting_reasons import ping_failure
-from sagelocal.engine.forwarding import Connections
-from sagelocal.engine.health import delay_after, ping
+from sagelocal.engine.forwarding import Connections, NoAnswer, TooSlow
+from sagelocal.engine.health import Patience, Problem, delay_after, ping
+from sagelocal.engine.loaded_models import LoadedModels
+from sagelocal.engine.models_api import ModelsApi
 from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, Runtime, RuntimeFault
 
 FIRST_RESTART_SECONDS = 0.1
@@ -56,10 +58,14 @@ class _Closing(Exception):
 
 @dataclass(frozen=True)
 class Member:
-    """One container of the chain, under the name that error messages give it."""
+    """One container of the chain, under the name that error messages give it.
+
+    `models` keeps the books of a container with many models, each time one is started.
+    """
 
     label: str
     spec: ContainerSpec
+    models: Callable[[ModelsApi], LoadedModels] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Hop:
     label: str
     hostname: str | None
     connections: Connections
+    models: LoadedModels | None = None
 
 
 @dataclass(frozen=True)
@@ -267,7 +274,12 @@ class InstanceKeeper:
     def _go_up(self, addresses: Sequence[str]) -> None:
         with self._state:
             self._hops = tuple(
-                Hop(member.label, member.spec.hostname, Connections(address))
+                Hop(
+                    member.label,
+                    member.spec.hostname,
+                    Connections(address),
+                    member.models(ModelsApi(address)) if member.models else None,
+                )
                 for member, address in zip(self._members, addresses, strict=True)
             )
             self._decided()
@@ -307,21 +319,37 @@ class InstanceKeeper:
     def _await_health(self, position: int, started_at: float) -> str:
         """The container's address, once it answers /ping. Raises StartFault."""
         member, handle = self._members[position], self._handles[position]
-        problem = "it had no address"
+        problem = Problem("it had no address")
+        patience = Patience()
         while (elapsed := time.monotonic() - started_at) < self._timing.startup_timeout:
             address = self._runtime.address(handle) if handle else None
             if address is not None:
-                found = ping(address, self._timing.ping_timeout)
+                found = self._sickness(member, address)
                 if found is None:
                     return address
                 problem = found
+                if patience.is_over(problem):
+                    raise StartFault(
+                        f"{ping_failure(member.label, self._variant_name)} The container says: "
+                        f"{problem.reason}{self._last_words(position)}"
+                    )
             if ended := self._next_end(delay_after(elapsed)):
                 raise StartFault(self._early_end(ended))
         raise StartFault(
             f"{ping_failure(member.label, self._variant_name)} In "
-            f"{self._timing.startup_timeout:g} seconds it never answered 200; at last {problem}."
-            + self._last_words(position)
+            f"{self._timing.startup_timeout:g} seconds it never answered 200; at last "
+            f"{problem.text}.{self._last_words(position)}"
         )
+
+    def _sickness(self, member: Member, address: str) -> Problem | None:
+        """None if the container is healthy: /ping, and where there are many models, their list."""
+        problem = ping(address, self._timing.ping_timeout)
+        if problem is None and member.models:
+            try:
+                ModelsApi(address).loaded(self._timing.ping_timeout)
+            except (NoAnswer, TooSlow) as error:
+                return Problem(f"it did not list its models (GET /models): {error}")
+        return problem
 
     def _early_end(self, ended: _Ended) -> str:
         member = self._members[ended.position]

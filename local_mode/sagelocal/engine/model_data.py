@@ -25,9 +25,9 @@ class ModelDataFault(Exception):
 def model_mounts(container: Container, folder: Path) -> tuple[Mount, ...]:
     """Where the folders that `stage` made below `folder` are seen in the container.
 
-    Without model data /opt/ml/model is an empty folder.
+    Without model data /opt/ml/model is an empty folder; so it is where there are many models.
     """
-    targets = dict.fromkeys((MODEL_FOLDER, *(data.target for data in container.data)))
+    targets = dict.fromkeys((MODEL_FOLDER, *(data.target for data in container.files)))
     return tuple(Mount(_place(folder, target), target, read_only=True) for target in targets)
 
 
@@ -39,7 +39,7 @@ def stage(objects: ObjectStore, container: Container, folder: Path, check: Check
     shutil.rmtree(folder, ignore_errors=True)
     for mount in model_mounts(container, folder):
         mount.source.mkdir(parents=True)
-    for data in container.data:
+    for data in container.files:
         _stage_one(objects, container, data, _place(folder, data.target), check)
 
 

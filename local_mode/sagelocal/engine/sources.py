@@ -60,6 +60,14 @@ def find_objects(objects: ObjectStore, channel: Channel) -> Sequence[Source]:
     return sources
 
 
+def find_manifest(objects: ObjectStore, channel: Channel) -> ObjectInfo:
+    """The manifest, of either kind, that a channel names. Raises InputDataError."""
+    try:
+        return objects.get(channel.uri.bucket, channel.uri.key)
+    except (NoSuchBucket, NoSuchKey) as error:
+        raise InputDataError(_not_found(channel.uri)) from error
+
+
 def find_records(objects: ObjectStore, channel: Channel) -> Sequence[Record]:
     """Every line of an augmented manifest, as what its attributes stand for, in their order.
 

@@ -41,14 +41,18 @@ def failure_reason(
     the others then failed of is no reason, and a plane that takes up a job may find several
     that ended meanwhile, in no order.
     """
-    fault = _pipe_fault(tools, job)
-    if fault:
-        return fault
+    for fault in _pipe_faults(tools, job):
+        return internal_error(fault) if fault == feeding.LOST else client_error(fault)
     failed = {host: end.ended_at or math.inf for host, end in exits.items() if end.code != 0}
     if not failed:
         return None
     first = min(failed, key=lambda host: failed[host])
     return _reason(tools, job, spec, first, exits[first])
+
+
+def lost_pipes(tools: TrainingTools, job: TrainingJob) -> bool:
+    """Whether a process that filled the job's pipes was lost, through no fault of the job's."""
+    return _pipe_faults(tools, job)[:1] == [feeding.LOST]
 
 
 def verdict_of(job: TrainingJob, reason: str | None) -> Verdict:
@@ -78,13 +82,11 @@ def metrics_of(
     )
 
 
-def _pipe_fault(tools: TrainingTools, job: TrainingJob) -> str | None:
-    for run in job.hosts:
-        pipes = tools.opt_ml(job, run.host).pipes
-        fault = feeding.failure(pipes) if feeding.is_planned(pipes) else None
-        if fault is not None:
-            return internal_error(fault) if fault == feeding.LOST else client_error(fault)
-    return None
+def _pipe_faults(tools: TrainingTools, job: TrainingJob) -> list[str]:
+    """Why pipes were not filled to their ends, host after host."""
+    pipes = (tools.opt_ml(job, run.host).pipes for run in job.hosts)
+    faults = (feeding.failure(folder) for folder in pipes if feeding.is_planned(folder))
+    return [fault for fault in faults if fault is not None]
 
 
 def _reason(

@@ -45,10 +45,17 @@ from sagelocal.engine.training_inbox import (
     LookAgain,
     LostContainer,
 )
-from sagelocal.engine.training_outcome import failure_reason, metrics_of, stopped_as, verdict_of
+from sagelocal.engine.training_outcome import (
+    failure_reason,
+    lost_pipes,
+    metrics_of,
+    stopped_as,
+    verdict_of,
+)
 from sagelocal.engine.training_records import NoSuchJob
 from sagelocal.engine.training_row import JobRow
 from sagelocal.engine.training_tools import TrainingTools
+from sagelocal.runtime import feeding
 from sagelocal.runtime.interface import Exit, RuntimeFault, RuntimeUnavailable
 
 # Between attempts of a RetryStrategy, or to record what became of a job; doubled each time.
@@ -117,7 +124,7 @@ class TrainingRun:
         """Raises PlatformFailure."""
         try:
             self._run()
-        except (Closing, NoSuchJob):
+        except (Closing, NoSuchJob, PlatformFailure):
             raise
         except Cancelled:
             self._end(stopped_as(self._row.job()))
@@ -212,8 +219,10 @@ class TrainingRun:
             self._decide(spec, exits, client_error(fault) if fault else None)
 
     def _decide(self, spec: TrainingSpec, exits: Mapping[str, Exit], fault: str | None) -> None:
-        """`fault` is what else failed besides the containers."""
+        """`fault` is what else failed besides the containers. Raises PlatformFailure."""
         job = self._row.job()
+        if lost_pipes(self._tools, job) and self._may_retry():
+            raise PlatformFailure(feeding.LOST)
         metrics = metrics_of(self._tools, job, spec)
         reason = failure_reason(self._tools, job, spec, exits) or fault
         now = time.time()

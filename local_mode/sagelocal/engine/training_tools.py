@@ -54,6 +54,13 @@ class TrainingTools:
         """The instance type's memory, or this machine's if it has less."""
         return min(instance(host.instance_type).memory_bytes, self.settings.most_memory_bytes)
 
+    def gpus(self, host: Host) -> int:
+        """As many of the instance type's GPUs as there are here."""
+        wanted = instance(host.instance_type).gpus
+        if self.settings.max_gpus is not None:
+            wanted = min(wanted, self.settings.max_gpus)
+        return min(wanted, self.runtime.gpus) if wanted else 0
+
     def container(
         self, job: TrainingJob, spec: TrainingSpec, host: Host, log_path: Path
     ) -> ContainerSpec:
@@ -71,6 +78,7 @@ class TrainingTools:
             hostname=host.name,
             memory_bytes=self.memory_bytes(host),
             cpus=float(min(instance(host.instance_type).vcpus, os.cpu_count() or 1)),
+            gpus=self.gpus(host),
             network_isolation=spec.network_isolation,
             network=self._network(job, spec),
             published_ports=_debugger_ports(spec, host),

@@ -34,6 +34,14 @@ def build_images(images: ImageCatalog, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(family.tag for family in order)
 
 
+def build_folder(folder: Path, tag: str) -> None:
+    """Build an image of a user's own, with its folder as the context. Raises RuntimeFault."""
+    if shutil.which("docker") is None:
+        raise RuntimeUnavailable("The docker command is not on PATH; install it to build images.")
+    if subprocess.run(["docker", "build", "--tag", tag, str(folder)]).returncode:
+        raise RuntimeFault(f"{folder} could not be built; the last lines above say why.")
+
+
 def _order(images: ImageCatalog, names: Iterable[str]) -> tuple[ImageFamily, ...]:
     ordered: dict[str, ImageFamily] = {}
     for name in names:

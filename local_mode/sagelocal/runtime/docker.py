@@ -27,8 +27,9 @@ import json
 import logging
 import math
 import os
+import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -38,11 +39,12 @@ from typing import Any
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import DriverConfig, IPAMConfig, IPAMPool, LogConfig, Mount
+from docker.types import DeviceRequest, DriverConfig, IPAMConfig, IPAMPool, LogConfig, Mount
 from docker.utils import kwargs_from_env
 
 from sagelocal.runtime.docker_logs import LogFollower, Position
 from sagelocal.runtime.docker_networks import Networks
+from sagelocal.runtime.gpus import gpu_count
 from sagelocal.runtime.images import ImageCatalog
 from sagelocal.runtime.interface import (
     ContainerSpec,
@@ -65,6 +67,10 @@ LOST = Exit(code=137)
 _log = logging.getLogger(__name__)
 _LABEL_OWNER, _LABEL_LOG = "sagelocal.folder", "sagelocal.log"
 _LABEL_PORT = "sagelocal.port"
+# What the engine looks for when it is asked for GPUs and was not told of a runtime for them.
+_GPU_HOOK = "nvidia-container-runtime-hook"
+# Images that are asked to give files back to their user, if the container's own cannot.
+_MOST_HELPERS = 20
 _LABEL_SCRATCH = "sagelocal.scratch"
 _ISOLATED_NETWORK = "sagelocal-isolated"
 _SERVING_SHM_BYTES = 64 * 1024 * 1024
@@ -81,11 +87,15 @@ _MAX_POOL_SIZE = 64
 class DockerRuntime:
     """Runs images at the engine of DOCKER_HOST; `folder` holds positions in logs.
 
+    `pushed` gives the engine's own name of an image that a URI names by the digest it got when it
+    was pushed; None for any other URI.
+
     Raises RuntimeUnavailable if no engine answers.
     """
 
     folder: Path
     images: ImageCatalog
+    pushed: Callable[[str], str | None] = lambda _: None
     _references: dict[str, str] = field(default_factory=dict, init=False)
     _addresses: dict[str, str] = field(default_factory=dict, init=False)
     _followers: dict[str, LogFollower] = field(default_factory=dict, init=False)
@@ -115,10 +125,31 @@ class DockerRuntime:
         """What the engine calls a container's only interface besides its loopback."""
         return "eth0"
 
+    @property
+    def gpus(self) -> int:
+        """This machine's, where the engine has the NVIDIA runtime; one where they are out of sight.
+
+        (Docker Desktop's are in its virtual machine.)
+        """
+        with contextlib.suppress(RuntimeFault), _engine_errors():
+            if "nvidia" in self._api.info()["Runtimes"] or shutil.which(_GPU_HOOK):
+                return gpu_count() or 1
+        return 0
+
     def prepare(self, image: str) -> None:
         """Find the image: the local image of that very name, else that of the family it means."""
         with _engine_errors():
             self._references[image] = self._reference(image)
+
+    def labels(self, image: str) -> dict[str, str] | None:
+        """The local image's labels, or those of its family, which need not be built yet."""
+        family = self.images.resolve(image)
+        with _engine_errors():
+            for reference in (image, *([family.tag] if family else [])):
+                with contextlib.suppress(NotFound):
+                    found = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
+                    return dict(found["Config"].get("Labels") or {})
+        return self.images.labels(family) if family else None
 
     def can_overlay(self, folder: Path) -> bool:
         """The engine mounts as root; what this user may try tells what the file system can."""
@@ -213,6 +244,9 @@ class DockerRuntime:
     def _reference(self, image: str) -> str:
         if self._is_local(image):
             return image
+        pushed = self.pushed(image)
+        if pushed is not None and self._is_local(pushed):
+            return pushed
         family = self.images.resolve(image)
         if family is None:
             raise self.images.unknown(
@@ -279,7 +313,7 @@ class DockerRuntime:
         return self._api.create_host_config(
             mounts=[_mount(mount) for mount in spec.mounts],
             port_bindings={
-                **({str(spec.port): ("127.0.0.1",)} if published else {}),
+                **({str(spec.port): _published(spec.host_port)} if published else {}),
                 **{str(port): ("127.0.0.1", port) for port in spec.published_ports},
             },
             network_mode=self._network(spec),
@@ -290,6 +324,9 @@ class DockerRuntime:
             shm_size=shm_bytes,
             log_config=LogConfig(type=LogConfig.types.JSON, config=_LOG_OPTIONS),
             init=False,
+            device_requests=[DeviceRequest(count=spec.gpus, capabilities=[["gpu"]])]
+            if spec.gpus
+            else None,
         )
 
     def _network(self, spec: ContainerSpec) -> str | None:
@@ -466,8 +503,17 @@ class DockerRuntime:
         mounts += [Mount(scratch, scratch, "bind") for scratch in scratches]
         if not mounts:
             return
+        # An image may hold nothing but its program; then another one has to help.
+        others = [found["Image"], *(image["Id"] for image in self._api.images())]
+        for image in others[:_MOST_HELPERS]:
+            if self._chown(image, mounts):
+                return
+        _log.warning("files of %s stay root's: no image here has a chown", found["Name"])
+
+    def _chown(self, image: str, mounts: list[Mount]) -> bool:
+        """Whether an image could make the mounts' files the user's."""
         helper = self._api.create_container(
-            image=found["Image"],
+            image=image,
             entrypoint=["chown", "-R", "-h", f"{os.getuid()}:{os.getgid()}"],
             command=[str(mount["Target"]) for mount in mounts],
             user="0",
@@ -475,9 +521,9 @@ class DockerRuntime:
         )["Id"]
         try:
             self._api.start(helper)
-            self._api.wait(helper)
-        except APIError as error:
-            _log.warning("files of %s stay root's: %s", found["Name"], _explanation(error))
+            return bool(self._api.wait(helper)["StatusCode"] == 0)
+        except APIError:
+            return False
         finally:
             self._api.remove_container(helper, force=True)
 
@@ -496,6 +542,11 @@ def _mount(mount: HostMount) -> Mount:
     return Mount(
         mount.target, None, "volume", no_copy=True, driver_config=DriverConfig("local", options)
     )
+
+
+def _published(host_port: int | None) -> tuple[str] | tuple[str, int]:
+    """On loopback; without a port the engine finds one."""
+    return ("127.0.0.1",) if host_port is None else ("127.0.0.1", host_port)
 
 
 def _is_alone(spec: ContainerSpec) -> bool:

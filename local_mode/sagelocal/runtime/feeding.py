@@ -7,6 +7,7 @@ finds it again. `start` wants a plan there (see `sagelocal.engine.pipes`).
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import select
@@ -23,8 +24,8 @@ from sagelocal.runtime.supervisor import proc
 PLAN = "plan.json"
 LOST = "the process that fills the job's pipes was lost"
 _BOOTSTRAP = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "from sagelocal.runtime.feeder.main import main; main(sys.argv[2])"
+    "import sys; sys.path += sys.argv[2:]; "
+    "from sagelocal.runtime.feeder.main import main; main(sys.argv[1])"
 )
 _KILL_SECONDS = 5.0
 
@@ -39,7 +40,7 @@ def start(folder: Path) -> None:
     errors = folder / "feeder.errors"
     with errors.open("wb") as error_file:
         feeder = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, _import_root(), str(folder.resolve())],
+            [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, str(folder.resolve()), *_import_roots()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=error_file,
@@ -115,6 +116,10 @@ def _wait(identity: dict[str, Any] | None, timeout_seconds: float | None) -> Non
         os.close(descriptor)
 
 
-def _import_root() -> str:
-    """The folder that holds the package `sagelocal`."""
-    return str(Path(sagelocal.__path__[0]).parent)
+def _import_roots() -> list[str]:
+    """The folders that hold the package `sagelocal`, and `isal` where it is installed."""
+    roots = [Path(sagelocal.__path__[0]).parent]
+    fast = importlib.util.find_spec("isal")
+    if fast is not None and fast.origin is not None:
+        roots.append(Path(fast.origin).parent.parent)
+    return [str(root) for root in roots]

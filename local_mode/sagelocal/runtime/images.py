@@ -12,6 +12,7 @@
     [environment]                        # what the Dockerfile's ENV lines say
     [labels]                             # what its LABEL lines say
     [metrics]                            # metric name = regular expression, for the log of `train`
+    [[artifact]]                         # what its models look like; see `artifacts`
 
 Both the Docker build and the process runtime read it. A registry's name is
 `<account>.dkr.ecr.<region>.amazonaws.com[.cn]/<repository>[:<tag>|@<digest>]`, and a family answers
@@ -28,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sagelocal.runtime.artifacts import Artifact, read_artifacts
 from sagelocal.runtime.interface import RuntimeFault, UnknownImage
 
 PYTHON = "python"
@@ -65,6 +67,7 @@ class ImageFamily:
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
+    artifacts: tuple[Artifact, ...] = ()
 
     @property
     def requirements_lock(self) -> Path:
@@ -146,6 +149,10 @@ class ImageCatalog:
             key: value for part in self.chain(family) for key, value in part.environment.items()
         }
 
+    def labels(self, family: ImageFamily) -> dict[str, str]:
+        """The image's labels: its own over those of what it builds on."""
+        return {key: value for part in self.chain(family) for key, value in part.labels.items()}
+
     def projects(self, family: ImageFamily) -> tuple[Path, ...]:
         """The folders of all Python projects that the image installs."""
         found: dict[Path, None] = {}
@@ -212,6 +219,7 @@ def _read_family(path: Path) -> ImageFamily:
         environment=_strings(path, document, "environment"),
         labels=_strings(path, document, "labels"),
         metrics=_metrics(path, document),
+        artifacts=read_artifacts(path, document),
     )
 
 

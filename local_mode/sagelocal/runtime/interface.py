@@ -60,8 +60,9 @@ class ContainerSpec:
 
     `name` is unique on this machine. `image` is the URI that the client gave. `port` is the port
     the container is told to listen on (SAGEMAKER_BIND_TO_PORT is set by the caller only if not
-    8080); None for a container that serves nothing. `published_ports` are reached on loopback here,
-    as the same ports. `network` is made by the first container that is started on it, and goes with
+    8080); None for a container that serves nothing. It is reached on loopback here, as `host_port`
+    or any free port, and `published_ports` are reached as the same ports. `gpus` None leaves it to
+    the place. `network` is made by the first container that is started on it, and goes with
     `Runtime.remove_network`.
     """
 
@@ -74,8 +75,10 @@ class ContainerSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     hostname: str | None = None
     port: int | None = None
+    host_port: int | None = None
     memory_bytes: int | None = None
     cpus: float | None = None
+    gpus: int | None = None
     network_isolation: bool = False
     published_ports: tuple[int, ...] = ()
     network: JobNetwork | None = None
@@ -110,8 +113,15 @@ class Runtime(Protocol):
     def network_interface(self) -> str:
         """The interface by which a job's containers reach one another, as they see it."""
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs a container can be given here."""
+
     def prepare(self, image: str) -> None:
         """Make the image ready to start (build a venv, find the image). Raises RuntimeFault."""
+
+    def labels(self, image: str) -> Mapping[str, str] | None:
+        """The image's labels, or None if it is not known here. Raises RuntimeFault."""
 
     def can_overlay(self, folder: Path) -> bool:
         """Whether mounts that are read-only or have a `scratch` below `folder` are kept here."""

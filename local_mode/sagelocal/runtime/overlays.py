@@ -16,7 +16,8 @@ import sagelocal
 
 _TRY = (
     "import sys; sys.path.append(sys.argv[1]); "
-    "from sagelocal.runtime.supervisor.namespaces import try_overlay; try_overlay(sys.argv[2])"
+    "from sagelocal.runtime.supervisor import mounts, namespaces; "
+    "namespaces.enter(None, False, []); mounts.try_overlay(sys.argv[2])"
 )
 
 

@@ -4,24 +4,27 @@ A family's locked environment is a venv (`environments`), and its `train` and `s
 console scripts as in the image. Each container gets a supervisor process (`supervisor`) that
 outlives the plane. What is as in a container, and what is not:
 
-- /opt/ml is private where namespaces are allowed (root, or unprivileged user namespaces); else the
-  tree is at SAGEMAKER_BASE_DIR, its mounts are symbolic links, read-only is not enforced, and the
-  host name is the machine's.
+- /opt/ml is private where namespaces are allowed (root, or unprivileged user namespaces), as is any
+  other place of a mount; else the tree is at SAGEMAKER_BASE_DIR, its mounts are symbolic links,
+  those elsewhere are refused, read-only is not enforced, and the host name is the machine's.
 - The environment holds the image's, the caller's, and of the plane's own only `PASSED_ON`.
 - What pip installs is the container's own (`private_environment`) and goes with it.
 - HOME and the working directory are folders of its own. The rest of the file system, the process
   table and /tmp are the machine's.
 - Memory and cpus are limited by a control group where this user may make one. Without one, a
   container over its memory is noticed within a second and killed.
-- A serving container gets a free port by SAGEMAKER_BIND_TO_PORT.
+- GPUs are those that CUDA_VISIBLE_DEVICES names, as many as the container was given.
+- A serving container gets a free port by SAGEMAKER_BIND_TO_PORT, and others for servers of its own
+  by SAGEMAKER_SAFE_PORT_RANGE.
 - The main process is no process 1: SIGTERM ends it even if it has no handler for it, where a
   container's would run on until SIGKILL.
-- Network isolation is a network namespace with a loopback only. A container that serves would then
-  be out of reach, so isolation together with a port is refused, as it is where namespaces are.
-- The hosts of one job share the machine's network, so that they reach what one host alone does.
-  Each has a loopback address of its own, and an /etc/hosts with the names of all (`loopback`); it
-  is refused where namespaces are. What listens on all addresses at once takes the port from the
-  other hosts too, and the interface is `lo`. Several hosts with isolation are refused.
+- Network isolation is a network namespace with a loopback only, one for all hosts of a job. A
+  container that serves would then be out of reach, so isolation together with a port is refused,
+  as it is where namespaces are.
+- The hosts of one job share a network: the machine's, so that they reach what one host alone does,
+  or the isolated one. Each has a loopback address of its own, and an /etc/hosts with the names of
+  all (`loopback`); it is refused where namespaces are. What listens on all addresses at once takes
+  the port from the other hosts too, and the interface is `lo`.
 """
 
 from __future__ import annotations
@@ -31,27 +34,26 @@ import ipaddress
 import json
 import logging
 import os
-import random
 import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import sagelocal
 from sagelocal.runtime.environments import Environment, Environments, default_folder
+from sagelocal.runtime.gpus import gpu_count, visible
 from sagelocal.runtime.images import ImageCatalog, ImageFamily
 from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, RuntimeFault
 from sagelocal.runtime.loopback import LoopbackAddresses
 from sagelocal.runtime.overlays import overlays_work
+from sagelocal.runtime.ports import Ports, PortsGiven
 from sagelocal.runtime.private_environment import make_private
 from sagelocal.runtime.supervisor import cgroups, proc
 
@@ -67,12 +69,8 @@ LOOPBACK = "127.0.0.1"
 LOST = Exit(code=137)
 
 _log = logging.getLogger(__name__)
-_OPT_ML = "/opt/ml"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-# Below what Linux hands out to outgoing connections (32768 and up), so that none takes the port
-# between our choice and the container's bind.
-_PORTS = range(18_000, 32_000)
 _KILL_SECONDS = 15.0
 _POLL_SECONDS = 0.05
 _BOOTSTRAP = (
@@ -151,8 +149,7 @@ class ProcessRuntime:
         self._ready: dict[str, Environment] = {}
         # No container's folder begins with a dot.
         self._addresses = LoopbackAddresses(self.folder / ".networks")
-        self._port_lock = threading.Lock()
-        self._ports_given: dict[int, str] = {}
+        self._ports = Ports()
 
     @property
     def name(self) -> str:
@@ -164,10 +161,20 @@ class ProcessRuntime:
         """The one that every machine has, and every network namespace."""
         return "lo"
 
+    @property
+    def gpus(self) -> int:
+        """This machine's."""
+        return gpu_count()
+
     def prepare(self, image: str) -> None:
         """Build the family's environment if it is not there, or not from today's sources."""
         family = self._family(image)
         self._ready[family.family] = self._environments.ready(family)
+
+    def labels(self, image: str) -> dict[str, str] | None:
+        """What the image's family and those it builds on say."""
+        family = self.images.resolve(image)
+        return self.images.labels(family) if family else None
 
     def can_overlay(self, folder: Path) -> bool:
         """Where namespaces are allowed and the file system can hold an overlay's layers."""
@@ -183,8 +190,8 @@ class ProcessRuntime:
         self.remove(handle)
         for folder in layout.own_folders:
             folder.mkdir(parents=True)
-        port = self._free_port(spec.name) if spec.port is not None else None
-        layout.write("spec", self._describe(spec, family, environment, layout, port))
+        ports = self._ports.give(spec.name, spec.host_port) if spec.port is not None else None
+        layout.write("spec", self._describe(spec, family, environment, layout, ports))
         try:
             spec.log_path.parent.mkdir(parents=True, exist_ok=True)
             with environment.in_use() as marker:
@@ -243,17 +250,12 @@ class ProcessRuntime:
             return
         self.stop(handle, grace_seconds=0)
         shutil.rmtree(layout.folder, ignore_errors=True)
-        with self._port_lock:
-            self._ports_given = {
-                port: name for port, name in self._ports_given.items() if name != layout.folder.name
-            }
+        self._ports.release(layout.folder.name)
 
     def remove_network(self, name: str) -> None:
         """Give its addresses back, once nothing that a killed plane left is on it."""
-        for folder in self.folder.glob("[!.]*"):
-            spec = _Layout(folder).read("spec")
-            if spec and spec.get("network") == name:
-                self.remove(Handle(NAME, str(folder)))
+        for layout in list(self._on_network(name)):
+            self.remove(Handle(NAME, str(layout.folder)))
         self._addresses.release(name)
 
     def close(self) -> None:
@@ -275,13 +277,13 @@ class ProcessRuntime:
         family: ImageFamily,
         environment: Environment,
         layout: _Layout,
-        port: int | None,
+        ports: PortsGiven | None,
     ) -> dict[str, Any]:
         """What the supervisor reads from spec.json."""
         return {
             "name": spec.name,
             "argv": [*(spec.entrypoint or ()), *spec.arguments],
-            "environment": self._variables(spec, family, environment, layout, port),
+            "environment": self._variables(spec, family, environment, layout, ports),
             "directory": str(layout.work),
             "log": str(spec.log_path.resolve()),
             "scratch": str(layout.scratch),
@@ -299,10 +301,26 @@ class ProcessRuntime:
             "hosts_file": _write_hosts(spec, layout, self._host_addresses(spec)),
             "network": spec.network.name if spec.network else None,
             "isolated": spec.network_isolation,
+            "peers": self._peers(spec),
             "memory_bytes": spec.memory_bytes,
             "cpus": spec.cpus,
-            "port": port,
+            "port": ports.bind if ports else None,
         }
+
+    def _peers(self, spec: ContainerSpec) -> list[tuple[int, int]]:
+        """Main processes of the containers, with their start times, whose network it shall join."""
+        if spec.network is None or not spec.network_isolation:
+            return []
+        states = (layout.read("state") for layout in self._on_network(spec.network.name))
+        return [(s["child"], s["child_started"]) for s in states if s and _is_alive(s)]
+
+    def _on_network(self, name: str) -> Iterator[_Layout]:
+        """The containers of a JobNetwork."""
+        for folder in self.folder.resolve().glob("[!.]*"):
+            layout = _Layout(folder)
+            spec = layout.read("spec")
+            if spec and spec.get("network") == name:
+                yield layout
 
     def _variables(
         self,
@@ -310,7 +328,7 @@ class ProcessRuntime:
         family: ImageFamily,
         environment: Environment,
         layout: _Layout,
-        port: int | None,
+        ports: PortsGiven | None,
     ) -> dict[str, str]:
         variables = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
         scripts = make_private(
@@ -324,9 +342,11 @@ class ProcessRuntime:
         variables |= dict.fromkeys(("MODEL_SERVER_HOST", "SAGELOCAL_DEBUGGER_HOST"), LOOPBACK)
         if spec.hostname:
             variables["HOSTNAME"] = spec.hostname
+        variables |= visible(spec.gpus)
         variables |= self.images.environment(family) | dict(spec.environment)
-        if port is not None:
-            variables["SAGEMAKER_BIND_TO_PORT"] = str(port)
+        if ports is not None:
+            variables["SAGEMAKER_BIND_TO_PORT"] = str(ports.bind)
+            variables["SAGEMAKER_SAFE_PORT_RANGE"] = ports.safe_range
         return variables
 
     def _host_addresses(self, spec: ContainerSpec) -> dict[str, str]:
@@ -334,14 +354,6 @@ class ProcessRuntime:
         if spec.network:
             return self._addresses.of(spec.network)
         return {spec.hostname: "127.0.0.1"} if spec.hostname else {}
-
-    def _free_port(self, name: str) -> int:
-        with self._port_lock:
-            for port in random.sample(_PORTS, k=len(_PORTS)):
-                if port not in self._ports_given and _can_bind(port):
-                    self._ports_given[port] = name
-                    return port
-        raise RuntimeFault(f"No port from {_PORTS.start} to {_PORTS.stop - 1} is free.")
 
 
 def _check(spec: ContainerSpec) -> None:
@@ -354,27 +366,9 @@ def _check(spec: ContainerSpec) -> None:
             "The process runtime cannot isolate the network of a container that serves; "
             "use Docker (`sagelocal up --runtime docker`) or deploy without EnableNetworkIsolation."
         )
-    if spec.network_isolation and spec.network:
-        raise RuntimeFault(
-            f"The process runtime cannot isolate the network of {len(spec.network.hosts)} hosts "
-            "from all but one another; use Docker (`sagelocal up --runtime docker`), one instance, "
-            "or train without EnableNetworkIsolation."
-        )
     for mount in spec.mounts:
-        if mount.target != _OPT_ML and not mount.target.startswith(f"{_OPT_ML}/"):
-            raise RuntimeFault(f"The process runtime mounts below {_OPT_ML}, not {mount.target!r}.")
         if not mount.source.exists():
             raise RuntimeFault(f"The source {str(mount.source)!r} of a mount does not exist.")
-
-
-def _can_bind(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError:
-            return False
-    return True
 
 
 def _write_hosts(spec: ContainerSpec, layout: _Layout, addresses: Mapping[str, str]) -> str | None:

@@ -226,7 +226,6 @@ def test_two_variants_of_one_name_are_refused() -> None:
     ("more", "words"),
     [
         ({"AsyncInferenceConfig": {"OutputConfig": {}}}, "asks for AsyncInferenceConfig"),
-        ({"DataCaptureConfig": {"EnableCapture": True}}, "DataCaptureConfig with EnableCapture"),
         ({"ShadowProductionVariants": [{}]}, "ShadowProductionVariants"),
         ({"ExplainerConfig": {"ClarifyExplainerConfig": {}}}, "ExplainerConfig"),
     ],
@@ -236,12 +235,9 @@ def test_what_is_not_run_here_is_named(more: dict[str, Any], words: str) -> None
         deployment("config", {**config(), **more}, {"m": MODEL}, 1.0)
 
 
-def test_data_capture_that_is_off_is_no_hindrance() -> None:
-    off = {**config(), "DataCaptureConfig": {"EnableCapture": False}}
-    assert deployment("config", off, {"m": MODEL}, 1.0).variants
-
-
-def test_a_multi_model_container_is_not_run_here() -> None:
-    model = {"PrimaryContainer": {"Image": "i", "Mode": "MultiModel", "ModelDataUrl": "s3://b/p"}}
-    with pytest.raises(NotRunHere, match="Mode MultiModel"):
-        deployment("config", config(), {"m": model}, 1.0)
+def test_a_variant_says_whether_it_has_many_models() -> None:
+    many = {"PrimaryContainer": {"Image": "i", "Mode": "MultiModel", "ModelDataUrl": "s3://b/p"}}
+    (variant,) = deployment("config", config(), {"m": many}, 1.0).variants
+    assert variant.multi_model
+    (variant,) = deployment("config", config(), {"m": MODEL}, 1.0).variants
+    assert not variant.multi_model

@@ -29,6 +29,22 @@ def test_an_instance_type_has_processors_and_memory(name: str, vcpus: int, gib: 
     assert (instance(name).vcpus, instance(name).memory_bytes) == (vcpus, gib * GIB)
 
 
+@pytest.mark.parametrize(
+    ("name", "gpus"),
+    [
+        ("ml.m5.xlarge", 0),
+        ("ml.p3.2xlarge", 1),
+        ("ml.p3.16xlarge", 8),
+        ("ml.g4dn.12xlarge", 4),
+        ("ml.g5.16xlarge", 1),
+        ("ml.p4d.24xlarge", 8),
+        ("ml.trn1.32xlarge", 0),
+    ],
+)
+def test_an_instance_type_has_gpus(name: str, gpus: int) -> None:
+    assert instance(name).gpus == gpus
+
+
 def test_every_training_instance_type_has_something() -> None:
     model = Session().get_service_model("sagemaker")
     for name in model.shape_for("TrainingInstanceType").metadata["enum"]:

@@ -19,6 +19,11 @@ from sagelocal.domain.metrics import MetricDefinition, final_metrics
             "[12]\ttrain-rmse:1\tvalidation-rmse:2.5",
             2.5,
         ),
+        (
+            r".*\[[0-9]+\].*#011validation-rmse:(\S+)",
+            "[4]\ttrain-rmse:1.5\tvalidation-rmse:2.25\tvalidation-mae:0.5",
+            2.25,
+        ),
         (r"rmse:\t(\S+)", "rmse:\t3", 3.0),
         (r"loss=(\S+)", "loss=1e-3", 0.001),
         (r"loss=(\S+)", "loss=low", None),

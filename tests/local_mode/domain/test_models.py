@@ -66,9 +66,26 @@ def test_model_data_is_an_archive_an_object_or_a_prefix() -> None:
     ]
 
 
+def test_a_multi_model_container_has_its_models_below_a_prefix() -> None:
+    def container(**more: Any) -> Container:
+        definition = {**IMAGE, "ModelDataUrl": "s3://b/k", "Mode": "MultiModel", **more}
+        (found,) = containers({"PrimaryContainer": definition})
+        return found
+
+    assert container().models == ModelData("s3://b/k", "prefix")
+    assert container().files == ()
+    assert container().keep_models
+    assert container(MultiModelConfig={"ModelCacheSetting": "Enabled"}).keep_models
+    assert not container(MultiModelConfig={"ModelCacheSetting": "Disabled"}).keep_models
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
+        (
+            {"PrimaryContainer": {**IMAGE, "Mode": "MultiModel"}},
+            "'primary' in Mode MultiModel has no ModelDataUrl",
+        ),
         ({}, "Exactly one of PrimaryContainer and Containers"),
         ({"PrimaryContainer": IMAGE, "Containers": [IMAGE]}, "Exactly one of"),
         ({"Containers": [IMAGE] * 16}, "at most 15 containers, not 16"),

@@ -78,6 +78,21 @@ def test_a_job_may_run_for_a_day_unless_told() -> None:
             {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 0}},
             "Value '0' at 'resourceConfig.instanceCount' failed to satisfy constraint",
         ),
+        (
+            {
+                "ResourceConfig": {
+                    "InstanceGroups": [
+                        {
+                            "InstanceGroupName": "cpu",
+                            "InstanceType": "ml.m5.large",
+                            "InstanceCount": 1,
+                        }
+                    ]
+                    * 2
+                }
+            },
+            r"instance group names must be unique, got \['cpu', 'cpu'\]",
+        ),
         ({"InputDataConfig": [channel(), channel()]}, r"given twice: \['train'\]"),
         (
             {"InputDataConfig": [channel(DataSource={"FileSystemDataSource": {}})]},

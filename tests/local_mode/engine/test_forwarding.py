@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from sagelocal.engine.forwarding import Connections, NoAnswer, TooSlow
+from sagelocal.engine.forwarding import Connections, NoAnswer, OpenAnswer, TooLarge, TooSlow
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+MOST_BYTES = 1000
 
 Talk = Callable[[socket.socket, int], None]
 
@@ -59,7 +61,14 @@ def request_of(connection: socket.socket) -> bytes:
 
 
 def post(connections: Connections, seconds: float = 5.0) -> bytes:
-    return connections.post("/invocations", b"body", {"Content-Type": "text/csv"}, seconds).body
+    headers = {"Content-Type": "text/csv"}
+    return connections.post("/invocations", b"body", headers, seconds, MOST_BYTES).body
+
+
+def open_stream(
+    connections: Connections, answer_seconds: float = 5.0, end_seconds: float = 5.0
+) -> OpenAnswer:
+    return connections.open("/invocations", b"body", {}, answer_seconds, end_seconds)
 
 
 def test_one_connection_is_used_for_one_request_after_another() -> None:
@@ -179,7 +188,7 @@ def test_the_time_limit_is_for_the_whole_answer_however_it_trickles(beginning: b
 
     with server(talk) as (connections, _):
         began = time.monotonic()
-        with pytest.raises(TooSlow, match=r"no answer within 0\.4 seconds"):
+        with pytest.raises(TooSlow, match=r"no whole answer within 0\.4 seconds"):
             post(connections, 0.4)
         assert time.monotonic() - began < 2
         over.set()
@@ -190,3 +199,118 @@ def test_nobody_there_is_told() -> None:
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
     with pytest.raises(NoAnswer, match="refused"):
         post(Connections(address))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + b"x" * 1001,
+        b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 1001,
+    ],
+    ids=["declared", "chunked", "until the end"],
+)
+def test_an_answer_over_the_limit_is_given_up_before_it_ends(answer: bytes) -> None:
+    over = threading.Event()
+
+    def talk(connection: socket.socket, number: int) -> None:
+        request_of(connection)
+        connection.sendall(answer)
+        over.wait(5)
+
+    with server(talk) as (connections, _):
+        with pytest.raises(TooLarge, match="longer than 1000 bytes"):
+            post(connections)
+        over.set()
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("beginning", "pieces"),
+    [
+        (CHUNKED, (b"3\r\none\r\n", b"3\r\ntwo\r\n0\r\n\r\n")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", (b"one", b"two")),
+        (b"HTTP/1.0 200 OK\r\n\r\n", (b"one", b"two")),
+    ],
+    ids=["chunked", "declared", "until the end"],
+)
+def test_parts_are_handed_on_before_the_next_is_there(
+    beginning: bytes, pieces: tuple[bytes, bytes]
+) -> None:
+    read_first = threading.Event()
+
+    def talk(connection: socket.socket, number: int) -> None:
+        request_of(connection)
+        connection.sendall(beginning + pieces[0])
+        assert read_first.wait(5)
+        connection.sendall(pieces[1])
+
+    with server(talk) as (connections, _):
+        parts = open_stream(connections).parts()
+        assert next(parts) == b"one"
+        read_first.set()
+        assert list(parts) == [b"two"]
+
+
+def test_a_stream_read_to_its_end_leaves_its_connection_to_the_next_request() -> None:
+    def talk(connection: socket.socket, number: int) -> None:
+        while request_of(connection):
+            connection.sendall(CHUNKED + b"2\r\nok\r\n0\r\n\r\n")
+
+    with server(talk) as (connections, seen):
+        for _ in range(3):
+            assert list(open_stream(connections).parts()) == [b"ok"]
+        assert post(connections) == b"ok"
+        assert seen == [0]
+
+
+def test_a_stream_closed_before_its_end_hangs_up_on_the_container() -> None:
+    hung_up = threading.Event()
+
+    def talk(connection: socket.socket, number: int) -> None:
+        request_of(connection)
+        connection.sendall(CHUNKED + b"3\r\none\r\n")
+        if not connection.recv(1):
+            hung_up.set()
+
+    with server(talk) as (connections, _):
+        answer = open_stream(connections)
+        assert next(answer.parts()) == b"one"
+        answer.close()
+        assert hung_up.wait(5)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [CHUNKED + b"6\r\none", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none"],
+    ids=["chunked", "declared"],
+)
+def test_a_stream_that_is_cut_is_told_after_what_there_was(answer: bytes) -> None:
+    def talk(connection: socket.socket, number: int) -> None:
+        request_of(connection)
+        connection.sendall(answer)
+
+    with server(talk) as (connections, _):
+        parts = open_stream(connections).parts()
+        assert next(parts) == b"one"
+        with pytest.raises(NoAnswer):
+            next(parts)
+
+
+@pytest.mark.parametrize("beginning", [CHUNKED, b"HTTP/1.0 200 OK\r\n\r\n"], ids=["kept", "closed"])
+def test_a_stream_may_last_longer_than_its_beginning_but_not_for_ever(beginning: bytes) -> None:
+    over = threading.Event()
+
+    def talk(connection: socket.socket, number: int) -> None:
+        request_of(connection)
+        connection.sendall(beginning + b"3\r\none\r\n")
+        over.wait(5)
+
+    with server(talk) as (connections, _):
+        parts = open_stream(connections, answer_seconds=5, end_seconds=0.3).parts()
+        assert b"one" in next(parts)
+        with pytest.raises(TooSlow, match=r"within 0\.3 seconds"):
+            next(parts)
+        over.set()

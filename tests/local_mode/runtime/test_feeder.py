@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sagelocal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sagelocal.runtime.feeder import stream
-from sagelocal.runtime.feeder.stream import FeedError, Stream, unzipped
+from sagelocal.runtime.feeder.stream import Stream
+from sagelocal.runtime.feeder.unzip import FeedError, unzipped
 from sagelocal_formats.recordio import read_records
 
 CONTENTS = st.lists(st.binary(max_size=200) | st.just(bytes(range(256)) * 1000), max_size=5)
@@ -31,8 +35,7 @@ def sent(items: list[dict[str, Any]], **options: bool) -> bytes:
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        for item in items:
-            Stream(writing, **{"gzip": False, "recordio": False, **options}).send(item)
+        Stream(writing, **{"gzip": False, "recordio": False, **options}).send(items)
     finally:
         os.close(writing)
         reader.join()
@@ -58,6 +61,44 @@ def test_what_is_read_is_what_was_stored(
         assert list(read_records(io.BytesIO(read))) == contents
     else:
         assert read == b"".join(contents)
+
+
+def test_a_record_larger_than_what_is_kept_in_memory_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "KEPT_BYTES", 1000)
+    contents = [os.urandom(3 << 20), b"x", os.urandom(1 << 20)]
+    items = files(tmp_path, [gzip.compress(content, 1) for content in contents])
+    read = sent(items, gzip=True, recordio=True)
+    assert list(read_records(io.BytesIO(read))) == contents
+
+
+WITHOUT_ISAL = r"""
+import io, sys
+sys.path.append(sys.argv[1])
+from sagelocal.runtime.feeder.unzip import FeedError, unzipped
+assert "isal" not in sys.modules
+zipped = sys.stdin.buffer.read()
+sys.stdout.buffer.write(b"".join(unzipped(io.BytesIO(zipped), "s3://b/k")))
+try:
+    list(unzipped(io.BytesIO(zipped[:10] + b"\xff" * 90), "s3://b/k"))
+except FeedError as error:
+    assert "s3://b/k cannot be decompressed" in str(error)
+else:
+    raise AssertionError("the damage was not seen")
+"""
+
+
+def test_zlib_stands_in_where_isal_is_not_installed() -> None:
+    content = os.urandom(1 << 20) + bytes(1 << 20)
+    root = str(Path(sagelocal.__path__[0]).parent)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", WITHOUT_ISAL, root],
+        input=gzip.compress(content[:100]) + gzip.compress(content[100:]),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert done.stdout == content
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=4), st.integers(0, 50))

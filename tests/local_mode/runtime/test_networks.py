@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import uuid
 from collections.abc import Callable, Iterator
@@ -110,24 +112,41 @@ def test_removing_a_network_ends_what_is_left_on_it(place: Any, network: JobNetw
     assert place.open().wait(handle, 60).code == 137
 
 
-@pytest.mark.docker
-def test_isolated_hosts_reach_one_another_and_nothing_else(docker_place: Any) -> None:
-    network = JobNetwork(f"sagelocal-test-{uuid.uuid4().hex[:12]}", ("algo-1", "algo-2"))
+def test_isolated_hosts_reach_one_another_and_nothing_else(place: Any, network: JobNetwork) -> None:
     outside = (
         "import socket\n"
         "try: socket.create_connection(('192.0.2.1', 80), 3)\n"
         "except OSError: print('no way out')"
     )
-    try:
-        for spec, handle in _start_all(docker_place, network, network_isolation=True):
-            assert docker_place.runtime.wait(handle, 60).code == 0
-            assert docker_place.lines(spec) == ["sum 3"]
-        _, lines = docker_place.run(
-            *("python", "-c", outside), hostname="algo-1", network=network, network_isolation=True
-        )
-        assert lines == ["no way out"]
-    finally:
-        docker_place.runtime.remove_network(network.name)
+    for spec, handle in _start_all(place, network, network_isolation=True):
+        assert place.runtime.wait(handle, 60).code == 0
+        assert place.lines(spec) == ["sum 6"]
+    alone = {"hostname": "algo-1", "network": network, "network_isolation": True}
+    _, lines = place.run("python", "-c", outside, **alone)
+    assert lines == ["no way out"]
+
+
+def test_isolated_hosts_of_processes_share_a_network_that_this_machine_is_not_on(
+    process_place: Any, eventually: Eventually
+) -> None:
+    network = JobNetwork("isolated", ("algo-1", "algo-2"))
+    shown = "import os; print(os.readlink('/proc/self/ns/net'))"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        tries = f"{shown}; import socket; print(socket.socket().connect_ex(('127.0.0.1', {port})))"
+        waits = f"{shown}; import time; time.sleep(600)"
+        options = {"network": network, "network_isolation": True}
+        first = process_place.spec("python", "-uc", waits, hostname="algo-1", **options)
+        handle = process_place.start_spec(first)
+        _, second = process_place.run("python", "-c", tries, hostname="algo-2", **options)
+        before = eventually(lambda: process_place.lines(first))
+        process_place.runtime.stop(handle, 0)
+        _, third = process_place.run("python", "-c", shown, hostname="algo-2", **options)
+    assert second == [*before, str(errno.ECONNREFUSED)]
+    own = os.readlink("/proc/self/ns/net")
+    # All of the first have ended: what comes then begins anew.
+    assert own not in (second[0], third[0])
+    process_place.runtime.remove_network(network.name)
 
 
 @pytest.mark.docker
@@ -141,12 +160,6 @@ def test_no_network_is_left_at_the_engine(docker_place: Any) -> None:
         assert not engine.networks.list(names=[network.name])
     finally:
         engine.close()
-
-
-def test_isolated_hosts_are_refused_without_docker(process_place: Any) -> None:
-    network = JobNetwork("job", ("algo-1", "algo-2"))
-    with pytest.raises(RuntimeFault, match="isolate the network of 2 hosts"):
-        process_place.start("true", hostname="algo-1", network=network, network_isolation=True)
 
 
 def test_hosts_without_names_are_refused_and_not_started_alone(process_place: Any) -> None:

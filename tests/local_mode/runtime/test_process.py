@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,9 +113,33 @@ def test_isolation_that_cannot_be_had_is_refused(process_place: Any) -> None:
         process_place.start("true", network_isolation=True, port=8080)
 
 
-def test_mounts_outside_opt_ml_are_refused(process_place: Any) -> None:
-    with pytest.raises(RuntimeFault, match="'/data'"):
-        process_place.start("true", mounts=(process_place.mount("/data"),))
+def test_mounts_outside_opt_ml_are_the_containers_alone(process_place: Any, tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.write_text("b")
+    places = ("/not-there/deep", "/usr/share/not-there", str(tmp_path / "not-there"), "/srv")
+    mounts = tuple(
+        process_place.mount(place, {"f": place}, read_only=place == "/srv") for place in places
+    )
+    code = f"""
+        import os, pathlib
+        for place in {places}:
+            print(pathlib.Path(place, "f").read_text())
+            try: pathlib.Path(place, "w").write_text("w")
+            except OSError as error: print(error.strerror)
+        print(os.path.isfile("/etc/hosts"), os.path.isdir("/usr/share/doc"), os.getcwd() != "/")
+        print(pathlib.Path({str(beside)!r}).read_text(), os.path.isdir("/opt/ml"))
+    """
+    ended, lines = process_place.run("python", "-c", textwrap.dedent(code), mounts=mounts)
+    refused = "Read-only file system"
+    assert (ended.code, lines) == (0, [*places, refused, "True True True", "b True"])
+    assert [(mount.source / "w").exists() for mount in mounts] == [True, True, True, False]
+    assert not any(map(os.path.exists, places[:3]))
+    assert not Path("/srv/f").exists()
+
+
+def test_mounts_outside_opt_ml_are_refused_where_namespaces_are(process_place: Any) -> None:
+    with pytest.raises(RuntimeFault, match="mount at /data: only /opt/ml can be stood in for"):
+        process_place.start("true", mounts=(process_place.mount("/data"),), hostname="x" * 65)
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden"])

@@ -6,6 +6,7 @@ import concurrent.futures
 import dataclasses
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -97,6 +98,12 @@ class TestRuntime:
     def test_its_name_is_in_its_handles(self, place: Any) -> None:
         handle = place.start("true")
         assert (place.kind, place.kind) == (place.runtime.name, handle.runtime)
+
+    def test_the_labels_of_an_image_are_known_under_each_of_its_names(self, place: Any) -> None:
+        ecr = "000000000000.dkr.ecr.us-east-1.amazonaws.com/probe-repository:1"
+        for name in ("sagelocal/probe:test", "probe", ecr):
+            assert place.runtime.labels(name)["org.example.probe"] == "yes"
+        assert place.runtime.labels("nobody/knows:1") is None
 
     def test_arguments_are_the_command(self, place: Any) -> None:
         code = "import json, sys; print(json.dumps(sys.argv[1:]))"
@@ -295,6 +302,17 @@ class TestRuntime:
         assert eventually(lambda: _get(f"{address}/ping")) == b"pong"
         place.runtime.stop(handle, 1)
         assert place.runtime.address(handle) is None
+
+    def test_a_server_is_reached_at_the_port_that_was_asked_for(
+        self, place: Any, eventually: Eventually
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        handle = place.start("python", "-c", SERVE, port=8080, host_port=port)
+        assert place.runtime.address(handle) == f"http://127.0.0.1:{port}"
+        assert eventually(lambda: _get(f"http://127.0.0.1:{port}/ping")) == b"pong"
+        with pytest.raises(RuntimeFault, match=str(port)):
+            place.start("python", "-c", SERVE, port=8080, host_port=port)
 
     def test_servers_have_addresses_of_their_own(self, place: Any) -> None:
         handles = [place.start("python", "-c", SERVE, port=8080) for _ in range(2)]

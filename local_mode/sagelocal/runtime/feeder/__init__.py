@@ -2,6 +2,8 @@
 
     main.py      the process: one thread for each channel, epochs, its end
     stream.py    records -> bytes in a pipe
+    unzip.py     gzip -> bytes
+    ahead.py     the next objects unzipped while this one is written
 
-Imports the standard library and `sagelocal.domain` only: it starts in milliseconds.
+Imports the standard library, `isal` and `sagelocal.domain` only: it starts in milliseconds.
 """

@@ -23,7 +23,8 @@ import threading
 from typing import Any
 
 from sagelocal.domain.channels import epoch_order
-from sagelocal.runtime.feeder.stream import FeedError, Stream
+from sagelocal.runtime.feeder.stream import Stream
+from sagelocal.runtime.feeder.unzip import FeedError
 from sagelocal.runtime.supervisor import proc
 
 # As much as any user may have (fs.pipe-max-size is 1 MiB unless root set it otherwise).
@@ -80,8 +81,7 @@ class Feeder:
             channel["records"], channel["seed"], epoch, channel["index"], channel["count"]
         )
         with contextlib.suppress(BrokenPipeError):
-            for item in itertools.chain.from_iterable(records):
-                stream.send(item)
+            stream.send(itertools.chain.from_iterable(records))
         # Before it ends, so that nobody opens it once more and waits for ever.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

@@ -11,22 +11,21 @@ import errno
 import os
 import struct
 import tempfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-CHUNK_BYTES = 1 << 20
+from sagelocal.runtime.feeder.ahead import Ahead
+from sagelocal.runtime.feeder.unzip import CHUNK_BYTES, FeedError, unzipped
+
+# Unzipped content that waits for the pipe, which itself holds 1 MiB.
+UNZIPPED_BYTES = 1 << 23
+MOST_UNZIPPERS = 4
+# Of one unzipped record that is kept in memory until its length is known; the rest is on disk.
+KEPT_BYTES = 1 << 25
 RECORDIO_MAGIC = 0xCED7230A
 # Three of the length's 32 bits mark the parts of a divided record.
 MAX_RECORDIO_BYTES = (1 << 29) - 1
-_GZIP_WINDOW = 16 + zlib.MAX_WBITS
-# What is not yet unzipped is moved at each step, so not much is read at once.
-_ZIPPED_BYTES = 1 << 17
-
-
-class FeedError(Exception):
-    """What a record is made of cannot be sent; fit for a FailureReason."""
 
 
 @dataclass(frozen=True)
@@ -37,47 +36,72 @@ class Stream:
     gzip: bool
     recordio: bool
 
-    def send(self, item: dict[str, Any]) -> None:
-        """Write one item, waiting while the pipe is full.
+    def send(self, items: Iterable[Mapping[str, str]]) -> None:
+        """Write them one after another, waiting while the pipe is full.
 
         Raises FeedError, and BrokenPipeError once the reader has closed.
         """
-        if "text" in item:
-            text = item["text"].encode()
-            self._framed(len(text), "a text", lambda: _write(self.descriptor, text))
-            return
-        try:
-            with open(item["file"], "rb") as file:
-                self._send_file(file, item["source"])
-        except FileNotFoundError as error:
-            raise FeedError(f"{item['source']} is not there any more: {error}") from error
-
-    def _send_file(self, file: BinaryIO, source: str) -> None:
         if not self.gzip:
-            size = os.fstat(file.fileno()).st_size
-            self._framed(size, source, lambda: self._splice(file, size))
-        elif not self.recordio:
-            for chunk in unzipped(file, source):
-                _write(self.descriptor, chunk)
-        else:
-            # The length comes first, and only the end of the object tells it.
-            with tempfile.TemporaryFile() as whole:
-                size = sum(whole.write(chunk) for chunk in unzipped(file, source))
-                whole.flush()
-                self._framed(size, source, lambda: self._splice(whole, size))
-
-    def _framed(self, size: int, source: str, send: Any) -> None:
-        if not self.recordio:
-            send()
+            for item in items:
+                self._send(item)
             return
+        with Ahead(map(self._chunks, items), unzippers(), UNZIPPED_BYTES) as chunks:
+            for chunk in chunks:
+                _write(self.descriptor, chunk)
+
+    def _send(self, item: Mapping[str, str]) -> None:
+        if "text" in item:
+            _write(self.descriptor, b"".join(self._text(item["text"])))
+            return
+        with _open(item) as file:
+            size = os.fstat(file.fileno()).st_size
+            head, tail = self._frame(size, item["source"])
+            _write(self.descriptor, head)
+            self._splice(file, size)
+            _write(self.descriptor, tail)
+
+    def _chunks(self, item: Mapping[str, str]) -> Iterator[bytes]:
+        """What is written for an item whose object is gzipped."""
+        if "text" in item:
+            yield from self._text(item["text"])
+            return
+        with _open(item) as file:
+            content = unzipped(file, item["source"])
+            yield from self._wrapped(content, item["source"]) if self.recordio else content
+
+    def _text(self, text: str) -> tuple[bytes, bytes, bytes]:
+        content = text.encode()
+        head, tail = self._frame(len(content), "a text")
+        return head, content, tail
+
+    def _wrapped(self, content: Iterator[bytes], source: str) -> Iterator[bytes]:
+        """As one record; its length comes first, and only the end of the object tells it."""
+        kept, size = [], 0
+        with tempfile.SpooledTemporaryFile(max_size=1) as rest:
+            for chunk in content:
+                if size < KEPT_BYTES:
+                    kept.append(chunk)
+                else:
+                    rest.write(chunk)
+                size += len(chunk)
+            head, tail = self._frame(size, source)
+            yield head
+            yield from kept
+            rest.seek(0)
+            while chunk := rest.read(CHUNK_BYTES):
+                yield chunk
+            yield tail
+
+    def _frame(self, size: int, source: str) -> tuple[bytes, bytes]:
+        """What stands before and behind so many bytes."""
+        if not self.recordio:
+            return b"", b""
         if size > MAX_RECORDIO_BYTES:
             raise FeedError(
                 f"{source} has {size} bytes; a RecordIO record holds {MAX_RECORDIO_BYTES} at most. "
                 "Divide it, or set RecordWrapperType to None"
             )
-        _write(self.descriptor, struct.pack("<II", RECORDIO_MAGIC, size))
-        send()
-        _write(self.descriptor, bytes(-size % 4))
+        return struct.pack("<II", RECORDIO_MAGIC, size), bytes(-size % 4)
 
     def _splice(self, file: BinaryIO, size: int) -> None:
         offset = 0
@@ -96,30 +120,16 @@ class Stream:
                 _write(self.descriptor, chunk)
 
 
-def unzipped(file: BinaryIO, source: str) -> Iterator[bytes]:
-    """The content of a gzip file of one or more members. Raises FeedError."""
-    member = zlib.decompressobj(_GZIP_WINDOW)
-    started = False
-    while data := file.read(_ZIPPED_BYTES):
-        while data:
-            if member.eof:
-                # Zero bytes may follow the last member (RFC 1952 leaves it open; gzip takes them).
-                data = data.lstrip(b"\0")
-                member, started = zlib.decompressobj(_GZIP_WINDOW), False
-                continue
-            started = True
-            try:
-                chunk = member.decompress(data, CHUNK_BYTES)
-            except zlib.error as error:
-                raise FeedError(
-                    f"{source} cannot be decompressed ({error}); CompressionType Gzip is for "
-                    "objects that gzip wrote"
-                ) from error
-            if chunk:
-                yield chunk
-            data = member.unused_data if member.eof else member.unconsumed_tail
-    if started and not member.eof:
-        raise FeedError(f"{source} ends in the middle of its gzip data: it was cut off")
+def unzippers() -> int:
+    """How many objects are unzipped at once."""
+    return min(MOST_UNZIPPERS, len(os.sched_getaffinity(0)))
+
+
+def _open(item: Mapping[str, str]) -> BinaryIO:
+    try:
+        return open(item["file"], "rb")
+    except FileNotFoundError as error:
+        raise FeedError(f"{item['source']} is not there any more: {error}") from error
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -5,7 +5,9 @@ job, so these modules use what loads in a millisecond or two (no dataclasses, no
 subprocess) and nothing outside the standard library.
 
     main.py        the order of events: start, relay the log, pass signals on, write the exit
-    namespaces.py  a private /opt/ml, host name and network
+    namespaces.py  mounts, host name and network of its own
+    mounts.py      /opt/ml, and what else is mounted
+    linux.py       system calls that Python lacks
     cgroups.py     memory and cpu limits, and whether the kernel killed for memory
     loglines.py    bytes of the pipe -> lines of the log file
     proc.py        what /proc says about processes; the plane uses it too

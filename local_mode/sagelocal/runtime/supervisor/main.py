@@ -22,7 +22,7 @@ import sys
 import time
 from typing import Any
 
-from sagelocal.runtime.supervisor import namespaces, proc
+from sagelocal.runtime.supervisor import linux, mounts, namespaces, proc
 from sagelocal.runtime.supervisor.cgroups import Cgroup
 from sagelocal.runtime.supervisor.loglines import LogFile
 
@@ -132,7 +132,7 @@ class Supervisor:
             if private:
                 self._enter_namespaces()
             step = "exec"
-            namespaces.die_with_parent(signal.SIGKILL)
+            linux.die_with_parent(signal.SIGKILL)
             self._redirect()
             os.chdir(self._spec["directory"])
             environment = dict(self._spec["environment"])
@@ -153,24 +153,21 @@ class Supervisor:
 
     def _enter_namespaces(self) -> None:
         spec = self._spec
-        namespaces.enter(
-            scratch=spec["scratch"],
-            own_opt_ml=spec["opt_ml"],
-            binds=self._binds(),
-            hostname=spec["hostname"],
-            hosts_file=spec["hosts_file"],
-            isolated=spec["isolated"],
-        )
+        peers = [namespaces.Peer(*peer) for peer in spec["peers"]]
+        namespaces.enter(spec["hostname"], spec["isolated"], peers)
+        mounts.mount_all(spec["scratch"], spec["opt_ml"], self._binds())
+        if spec["hosts_file"]:
+            mounts.mount_file(spec["hosts_file"], "/etc/hosts")
 
     def _link_opt_ml(self) -> None:
         """Put symbolic links into our own /opt/ml where there can be no mounts."""
         try:
-            namespaces.link_instead(self._spec["opt_ml"], self._binds())
+            mounts.link_instead(self._spec["opt_ml"], self._binds())
         except OSError as error:
             raise CannotStart(str(error)) from error
 
-    def _binds(self) -> list[namespaces.Bind]:
-        return [namespaces.Bind(*bind) for bind in self._spec["binds"]]
+    def _binds(self) -> list[mounts.Bind]:
+        return [mounts.Bind(*bind) for bind in self._spec["binds"]]
 
     def _redirect(self) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -293,7 +290,7 @@ def main(folder: str) -> None:
         with contextlib.suppress(OSError):
             os.set_inheritable(int(descriptor), int(descriptor) < 3)
     _listen()
-    namespaces.adopt_orphans()
+    linux.adopt_orphans()
     supervisor = Supervisor(folder)
     try:
         supervisor.start()

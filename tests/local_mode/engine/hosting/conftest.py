@@ -160,3 +160,21 @@ def start_hosting(start_plane: Callable[..., Any]) -> Iterator[Callable[..., Hos
 @pytest.fixture
 def hosting(start_hosting: Callable[..., Hosting]) -> Hosting:
     return start_hosting()
+
+
+@pytest.fixture
+def start_many_models(start_plane: Callable[..., Any]) -> Callable[..., Hosting]:
+    """Starts planes with the real images, for endpoints with many models."""
+    return lambda **settings: Hosting(start_plane(**settings))
+
+
+@pytest.fixture(scope="module")
+def many_models(start_plane_for_all: Callable[..., Any]) -> Hosting:
+    """A plane with the real images, for the tests of a module."""
+    return Hosting(start_plane_for_all())
+
+
+@pytest.fixture(scope="module")
+def echoes(start_plane_for_all: Callable[..., Any]) -> Hosting:
+    """A plane with the echo image, for the tests of a module."""
+    return Hosting(start_plane_for_all(containers_dir=str(IMAGES)))

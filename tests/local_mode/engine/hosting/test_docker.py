@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -49,6 +50,14 @@ def test_a_model_is_deployed_called_and_deleted(hosting: Any) -> None:
     assert hosting.invoke("echo", b"\x00\xff") == b"\x00\xff"
     assert hosting.invoke("echo", b"file weights") == b"\x00\x01\xff"
     assert hosting.invoke("echo", b"environment COLOUR") == b"blue"
+    streamed = hosting.runtime.invoke_endpoint_with_response_stream(
+        EndpointName="echo", Body=b"stream one two"
+    )
+    with contextlib.closing(streamed["Body"]) as events:
+        parts = (event["PayloadPart"]["Bytes"] for event in events)
+        assert next(parts) == b"one"
+        hosting.invoke("echo", b"go on")
+        assert list(parts) == [b"two"]
     ((stream, lines),) = hosting.log_lines("echo").items()
     assert stream.startswith("AllTraffic/i-")
     assert lines[0] == "starting with"

@@ -112,6 +112,13 @@ def test_a_container_that_ends_at_its_start_fails_the_endpoint_at_once(hosting: 
     assert "the model is broken" in reason
 
 
+def test_a_container_that_says_that_it_failed_is_not_waited_for(hosting: Any) -> None:
+    hosting.create("broken", hosting.container(START="failed:there is no model"))
+    reason = hosting.await_status("broken", "Failed", seconds=60)["FailureReason"]
+    assert "did not pass the ping health check" in reason
+    assert "The container says: there is no model" in reason
+
+
 def test_a_container_that_takes_too_much_memory_fails_the_endpoint(
     start_hosting: Callable[..., Any],
 ) -> None:

@@ -124,6 +124,29 @@ def test_a_body_over_the_limit_is_refused(start_hosting: Callable[..., Any]) -> 
         "Message": "1 validation error detected: Value at 'body' failed to satisfy constraint: "
         "Member must have length less than or equal to 1000",
     }
+    response = refusal(hosting, b"x" * 6000)
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    assert response["Error"] == {
+        "Code": "413",
+        "Message": "HTTP content length exceeded 5096 bytes.",
+    }
+
+
+def test_a_body_and_an_answer_of_25_megabytes_pass_through(hosting: Any) -> None:
+    hosting.deploy("echo")
+    assert hosting.invoke("echo", bytes(25 * 1024 * 1024)) == bytes(25 * 1024 * 1024)
+    assert "equal to 26214400" in refusal(hosting, bytes(25 * 1024 * 1024 + 1))["Error"]["Message"]
+
+
+def test_an_answer_over_the_limit_is_a_model_error(start_hosting: Callable[..., Any]) -> None:
+    hosting = start_hosting(max_invocation_bytes=1000)
+    hosting.deploy("echo")
+    assert hosting.invoke("echo", b"zeros 1000") == bytes(1000)
+    response = refusal(hosting, b"zeros 1001")
+    assert (response["Error"]["Code"], response["OriginalStatusCode"]) == ("ModelError", 0)
+    assert response["OriginalMessage"].startswith(
+        "The container primary answered with more than 1000 bytes"
+    )
 
 
 def test_an_unknown_endpoint_variant_or_host_is_refused(hosting: Any) -> None:

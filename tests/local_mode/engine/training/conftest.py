@@ -62,6 +62,7 @@ class ScriptRuntime:
 
     name = "script"
     network_interface = "lo"
+    gpus = 0
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -78,6 +79,9 @@ class ScriptRuntime:
             self.slow_images_ready.wait(30)
         elif not Path(image).exists():
             raise UnknownImage(f"no image answers to {image!r}")
+
+    def labels(self, image: str) -> dict[str, str]:
+        return {}
 
     def can_overlay(self, folder: Path) -> bool:
         return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,44 @@ def test_a_file_is_taken_as_it_is_at_the_end(place: Place) -> None:
     (place.folder / "epoch-1").write_bytes(b"half")
     place.checkpoints.sync(final=True)
     assert place.stored() == {"ckpt/epoch-1": b"half"}
+
+
+@contextlib.contextmanager
+def without_roots_rights(folder: Path) -> Iterator[None]:
+    """As a user who owns the folder and may not look into what is closed to everybody."""
+    if os.geteuid() != 0:
+        yield
+        return
+    shutil.chown(folder, 65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o400])
+def test_what_lies_in_a_folder_that_cannot_be_read_is_not_taken_for_deleted(mode: int) -> None:
+    root = Path(tempfile.mkdtemp())
+    try:
+        with without_roots_rights(root):
+            place = Place(root / "place")
+            deep = place.folder / "deep"
+            deep.mkdir()
+            for file in (deep / "kept", place.folder / "gone"):
+                file.write_bytes(b"1")
+            place.checkpoints.sync(final=True)
+            (place.folder / "gone").unlink()
+            deep.chmod(mode)
+            place.checkpoints.sync(final=True)
+            assert place.stored() == {"ckpt/deep/kept": b"1"}
+            deep.chmod(0o700)
+            (deep / "kept").unlink()
+            place.checkpoints.sync(final=True)
+            assert place.stored() == {}
+            place.database.close()
+    finally:
+        shutil.rmtree(root)
 
 
 def test_a_rename_into_place_takes_the_name_along(place: Place) -> None:

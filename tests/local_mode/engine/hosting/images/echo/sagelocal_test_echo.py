@@ -1,15 +1,18 @@
 """A container for tests: it answers with what it got, or does what it is told.
 
-The environment says how it starts (START = exit | hungry:MEBIBYTES | mute | sick | slow:SECONDS)
-and what it is called (MODEL_TAG); the body of a request may be `sleep SECONDS`, `die`,
-`status CODE WORDS`, `file NAME`, `environment NAME`, `headers` or `garbage`. Anything else comes
-back as it is.
+The environment says how it starts (START = exit | failed:WHY | hungry:MEBIBYTES | mute | sick |
+slow:SECONDS) and what it is called (MODEL_TAG); the body of a request may be `sleep SECONDS`,
+`die`, `status CODE WORDS`, `file NAME`, `environment NAME`, `headers`, `garbage`, `stream WORD
+...`, which answers one word at a time, each when another request has said `go on`, `drip WORD`,
+which gives one word and then dots for ever, `dripping`, how many get dots, or `zeros BYTES`.
+Anything else comes back as it is.
 """
 
 import json
 import os
 import signal
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,6 +20,7 @@ from typing import Any
 BASE = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
 START, _, START_VALUE = os.environ.get("START", "").partition(":")
 STARTED_AT = time.monotonic()
+GO_ON = threading.Semaphore(0)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,6 +32,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if START == "mute":
             time.sleep(3600)
+        if START == "failed":
+            self.answer(json.dumps({"code": 500, "message": START_VALUE}).encode(), 500)
+            return
         sick = START == "sick" or (
             START == "slow" and time.monotonic() - STARTED_AT < float(START_VALUE)
         )
@@ -80,6 +87,51 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"this is not HTTP\r\n\r\n")
         self.close_connection = True
 
+    def on_go(self, _: str) -> None:
+        GO_ON.release()
+        self.answer(b"")
+
+    def on_stream(self, words: str) -> None:
+        first, *others = words.split(" ")
+        self.begin()
+        self.chunk(first)
+        for word in others:
+            GO_ON.acquire()
+            self.chunk(word)
+        self.chunk("")
+
+    def on_drip(self, word: str) -> None:
+        self.server.dripping += 1
+        try:
+            self.begin()
+            self.chunk(word)
+            while True:
+                time.sleep(0.05)
+                self.chunk(".")
+        except OSError:
+            self.server.dripping -= 1
+
+    def on_dripping(self, _: str) -> None:
+        self.answer(str(self.server.dripping).encode())
+
+    def on_zeros(self, size: str) -> None:
+        self.answer(bytes(int(size)))
+
+    def begin(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", os.environ.get("ANSWER_TYPE", "text/plain"))
+        self.send_header("Transfer-Encoding", "chunked")
+        self.custom_attributes()
+        self.end_headers()
+
+    def chunk(self, text: str) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text.encode()))
+        self.wfile.flush()
+
+    def custom_attributes(self) -> None:
+        if attributes := self.headers.get("X-Amzn-SageMaker-Custom-Attributes"):
+            self.send_header("X-Amzn-SageMaker-Custom-Attributes", attributes[::-1])
+
     def answer(self, body: bytes, status: int = 200) -> None:
         if tag := os.environ.get("MODEL_TAG"):
             body = tag.encode() + b":" + body
@@ -87,8 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = str(self.headers.get("Content-Type", ""))
         self.send_header("Content-Type", os.environ.get("ANSWER_TYPE") or asked)
         self.send_header("Content-Length", str(len(body)))
-        if attributes := self.headers.get("X-Amzn-SageMaker-Custom-Attributes"):
-            self.send_header("X-Amzn-SageMaker-Custom-Attributes", attributes[::-1])
+        self.custom_attributes()
         self.end_headers()
         self.wfile.write(body)
 
@@ -99,6 +150,7 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     request_queue_size = 128
     healthy = False
+    dripping = 0
 
     def log_health(self) -> None:
         if not self.healthy:
