@@ -7,6 +7,7 @@ SHELL := /bin/bash
 UV_VERSION := 0.13.8
 CACHE := $(CURDIR)/.cache
 RUNTIME ?= process
+FUZZ ?= 600
 # A private certificate authority given to pip or curl is given to uv too.
 export SSL_CERT_FILE ?= $(or $(PIP_CERT),$(CURL_CA_BUNDLE))
 ifeq ($(SSL_CERT_FILE),)
@@ -15,12 +16,14 @@ endif
 export SAGELOCAL_TEST_CLIENTS := $(CACHE)/clients/bin/python
 export SAGELOCAL_TEST_MXNET := $(CACHE)/mxnet/bin/python
 export SAGELOCAL_TEST_PEERS := $(CACHE)/peers/bin/python
+export SAGELOCAL_BENCH_WRK := $(or $(shell command -v wrk),$(CACHE)/wrk/wrk)
+SERVING_PEERS := mlserver bentoml litserve mlflow flask
 
 UV := $(shell command -v uv 2>/dev/null || echo $(CACHE)/tools/bin/uv)
 BIN := .venv/bin
 SOURCES := train serve local_mode containers tests
 
-.PHONY: help setup clients mxnet peers lock check fix test test-docker demo bench base images clean
+.PHONY: help setup clients mxnet peers serving-peers lock check fix test fuzz test-docker demo bench base images clean
 
 help: ## this list
 	@echo "sagelocal: SageMaker notebooks, scripts and containers on one laptop"
@@ -48,13 +51,18 @@ fix: setup ## format and mend what can be mended
 test: setup clients mxnet ## every test that needs no Docker
 	$(BIN)/pytest -n 2 --dist loadfile -m "not docker"
 
+fuzz: setup ## more than ten thousand requests of all kinds to real servers; FUZZ=600 of each kind to each
+	SAGELOCAL_FUZZ_EXAMPLES=$(FUZZ) $(BIN)/pytest -q tests/serve/fuzz
+
 test-docker: setup clients mxnet images ## every test that needs a Docker engine
 	$(BIN)/pytest -m docker
 
 demo: setup clients mxnet $(if $(filter docker,$(RUNTIME)),base image-base image-linear_learner) ## a whole notebook against a fresh control plane; RUNTIME=docker for Docker
 	$(BIN)/python tests/clients/chapter/demo.py --runtime $(RUNTIME)
 
-bench: setup clients peers ## the figures we claim, as ratios of things measured in turns
+serving-peers: $(SERVING_PEERS:%=$(CACHE)/serving_%/.stamp) $(SAGELOCAL_BENCH_WRK) ## the servers that ours is measured against, each in an environment of its own
+
+bench: setup clients peers serving-peers ## the figures we claim, as ratios of things measured in turns
 	$(BIN)/python -m tests.bench.run
 
 base: .build/ca.pem ## the Docker base image (made with debootstrap where python:3.11-slim cannot be pulled)
@@ -79,7 +87,7 @@ $(CACHE)/tools/bin/uv:
 	python3 -m venv $(CACHE)/tools
 	$(CACHE)/tools/bin/pip install -q uv==$(UV_VERSION)
 
-.venv/.stamp: pyproject.toml uv.lock $(wildcard */pyproject.toml containers/formats/pyproject.toml) | $(UV)
+.venv/.stamp: pyproject.toml uv.lock $(wildcard */pyproject.toml containers/formats/pyproject.toml containers/first_party/pyproject.toml) | $(UV)
 	$(UV) sync --frozen --quiet
 	@touch $@
 
@@ -87,6 +95,15 @@ $(CACHE)/%/.stamp: tests/environments/%.lock | $(UV)
 	$(UV) venv --quiet --clear --python 3.11 $(CACHE)/$*
 	$(UV) pip sync --quiet --python $(CACHE)/$*/bin/python $<
 	@touch $@
+
+# The load generator from Debian's packages, unpacked here: nothing is installed.
+$(CACHE)/wrk/wrk:
+	@mkdir -p $(CACHE)/wrk
+	cd $(CACHE)/wrk && apt-get download -q wrk libluajit-5.1-2 && \
+	  for package in *.deb; do dpkg -x "$$package" .; done
+	printf '#!/bin/sh\nLD_LIBRARY_PATH=$$(ls -d %s/usr/lib/*-linux-gnu) exec %s/usr/bin/wrk "$$@"\n' \
+	  "$(@D)" "$(@D)" > $@
+	chmod +x $@
 
 # The machine's private CA bundle for package downloads inside builds; never part of an image.
 .build/ca.pem:

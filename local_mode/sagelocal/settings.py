@@ -44,8 +44,17 @@ class Settings:
     invocation_timeout_seconds: float = field(
         default=60.0, metadata={"help": "one /invocations must answer within this"}
     )
+    stream_timeout_seconds: float = field(
+        default=480.0,
+        metadata={"help": "the answer of InvokeEndpointWithResponseStream must end within this"},
+    )
+    model_load_timeout_seconds: float = field(
+        default=360.0,
+        metadata={"help": "a container must load one of many models within this"},
+    )
     max_invocation_bytes: int = field(
-        default=25 * 1024 * 1024, metadata={"help": "largest InvokeEndpoint body"}
+        default=25 * 1024 * 1024,
+        metadata={"help": "largest InvokeEndpoint body, and largest answer that is not streamed"},
     )
     training_stop_grace_seconds: float = field(
         default=120.0, metadata={"help": "SIGTERM to SIGKILL when a training job is stopped"}
@@ -57,6 +66,10 @@ class Settings:
     max_memory_bytes: int | None = field(
         default=None,
         metadata={"help": "upper bound of a container's memory; the machine's own if unset"},
+    )
+    max_gpus: int | None = field(
+        default=None,
+        metadata={"help": "upper bound of a container's GPUs; this machine's own if unset"},
     )
     spot_price_ratio: float = field(
         default=0.3,
@@ -75,7 +88,7 @@ class Settings:
             value = getattr(self, each.name)
             if each.name.endswith(("_timeout_seconds", "_bytes")) and value is not None:
                 _refuse(each.name, value, "greater than 0", accepted=value > 0)
-            elif each.name.endswith("_grace_seconds"):
+            elif each.name.endswith(("_grace_seconds", "_gpus")) and value is not None:
                 _refuse(each.name, value, "at least 0", accepted=value >= 0)
             elif each.name.endswith("_ratio"):
                 _refuse(each.name, value, "from 0 to 1", accepted=0 <= value <= 1)

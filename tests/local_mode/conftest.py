@@ -143,15 +143,47 @@ def _kill_what_runs_from(folder: Path) -> None:
                 os.kill(int(process.name), signal.SIGKILL)
 
 
-@pytest.fixture
-def start_plane(tmp_path: Path) -> Iterator[Callable[..., LocalPlane]]:
-    """Starts planes with any settings (`start_plane(ping_timeout_seconds=1)`)."""
+@contextlib.contextmanager
+def _planes_in(folder: Path) -> Iterator[Callable[..., LocalPlane]]:
     planes: list[LocalPlane] = []
 
     def start(data_dir: Path | None = None, **settings: Any) -> LocalPlane:
-        plane = LocalPlane(data_dir or tmp_path / f"plane-{len(planes)}", **settings)
+        plane = LocalPlane(data_dir or folder / f"plane-{len(planes)}", **settings)
         planes.append(plane)
         return plane
+
+    yield start
+    for plane in planes:
+        plane.stop()
+        _kill_what_runs_from(plane.data_dir)
+
+
+@pytest.fixture
+def start_plane(tmp_path: Path) -> Iterator[Callable[..., LocalPlane]]:
+    """Starts planes with any settings (`start_plane(ping_timeout_seconds=1)`)."""
+    with _planes_in(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_shared_plane(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., LocalPlane]]:
+    """The same, for a plane that all tests of a module use, each with names of its own."""
+    with _planes_in(tmp_path_factory.mktemp("planes")) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_plane_for_all(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., LocalPlane]]:
+    """Starts planes that live as long as the tests of one module."""
+    planes: list[LocalPlane] = []
+
+    def start(**settings: Any) -> LocalPlane:
+        planes.append(LocalPlane(tmp_path_factory.mktemp("plane") / "data", **settings))
+        return planes[-1]
 
     yield start
     for plane in planes:

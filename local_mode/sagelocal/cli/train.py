@@ -8,13 +8,13 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 import click
 
+from sagelocal.cli.pairs import pair_option
 from sagelocal.domain.training import TrainingJob, TrainingJobStatus, Transition
 from sagelocal.protocol.faults import Fault
 from sagelocal.runtime.images import ImageCatalog
@@ -29,35 +29,16 @@ from sagelocal.services.local_training import (
 from sagelocal.services.plane import open_plane
 from sagelocal.settings import Settings
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 STOPPED_STATUS = 130  # what a shell gives for a command that Ctrl-C ended
 TICK_SECONDS = 0.2
 
 
-def _pairs(_context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> Any:
-    """`NAME=VALUE` options as a dictionary."""
-    found: dict[str, str] = {}
-    for text in given:
-        name, separator, value = text.partition("=")
-        if not separator or not name:
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE")
-        if name in found:
-            raise click.BadParameter(f"{name!r} is given twice")
-        found[name] = value
-    return found
-
-
-def _pair_option(flag: str, name: str, metavar: str, text: str) -> Callable[[F], F]:
-    return click.option(flag, name, multiple=True, callback=_pairs, metavar=metavar, help=text)
-
-
 @click.command()
 @click.argument("what", metavar="DIR-OR-IMAGE")
-@_pair_option("--channel", "channels", "NAME=PATH", "a file or folder to train on; repeatable")
-@_pair_option("--content-type", "content_types", "NAME=TYPE", "a channel's, if its name misleads")
-@_pair_option("--hp", "hyperparameters", "NAME=VALUE", "a hyperparameter; repeatable")
-@_pair_option("--env", "environment", "NAME=VALUE", "a variable of the container; repeatable")
+@pair_option("--channel", "channels", "NAME=PATH", "a file or folder to train on; repeatable")
+@pair_option("--content-type", "content_types", "NAME=TYPE", "a channel's, if its name misleads")
+@pair_option("--hp", "hyperparameters", "NAME=VALUE", "a hyperparameter; repeatable")
+@pair_option("--env", "environment", "NAME=VALUE", "a variable of the container; repeatable")
 @click.option("--entry-point", default="train.py", show_default=True, help="the script in DIR")
 @click.option("--image", help="the image that runs the script in DIR")
 @click.option(
@@ -66,6 +47,13 @@ def _pair_option(flag: str, name: str, metavar: str, text: str) -> Callable[[F],
     type=click.IntRange(1, 65535),
     metavar="PORT",
     help="the script waits for a Python debugger on 127.0.0.1:PORT",
+)
+@click.option(
+    "--gpus",
+    type=click.IntRange(0, 8),
+    default=0,
+    show_default=True,
+    help="how many GPUs each host gets",
 )
 @click.option("--instances", default=1, show_default=True, help="how many hosts")
 @click.option(
@@ -149,7 +137,7 @@ def _run(images: ImageCatalog, training: LocalTraining, runtime: Any) -> Trainin
     signal.signal(signal.SIGTERM, _interrupt)
     progress: Progress = Live(sys.stdout) if sys.stdout.isatty() else Plain(sys.stdout)
     try:
-        settings = Settings(data_dir=folder, port=0, runtime=runtime)
+        settings = Settings(data_dir=folder, port=0, runtime=runtime, max_gpus=training.gpus)
         with open_plane(settings, images) as plane:
             return run(plane, training, progress)
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.model import OperationModel, StructureShape
 
-from sagelocal.protocol import cbor, json_codec, rest_bindings
+from sagelocal.protocol import cbor, event_stream, json_codec, rest_bindings
 from sagelocal.protocol.faults import Fault
 from sagelocal.protocol.http import HttpRequest, HttpResponse
 from sagelocal.protocol.models import Service, wire_name
@@ -59,8 +59,9 @@ def serialise(
 ) -> HttpResponse:
     """The response to a call that succeeded, in the protocol given, else the service's own.
 
-    A streaming member may be bytes or chunks. `ResponseMetadata` in the result, in boto3's shape
-    (`HTTPStatusCode`, `HTTPHeaders`), sets a status and headers that no member stands for.
+    A streaming member may be bytes or chunks; a stream of events is an iterable of them.
+    `ResponseMetadata` in the result, in boto3's shape (`HTTPStatusCode`, `HTTPHeaders`), sets a
+    status and headers that no member stands for.
     """
     protocol = protocol or service.protocol
     match protocol:
@@ -162,6 +163,9 @@ def _rest_body(
     if payload:
         member = shape.members[payload]
         value = result.get(payload)
+        if event_stream.is_event_stream(member):
+            assert isinstance(member, StructureShape)
+            return event_stream.EventStream(member, value or ()), event_stream.CONTENT_TYPE
         if not isinstance(member, StructureShape):
             return (value.encode() if isinstance(value, str) else value or b""), None
         if value is None:

@@ -204,6 +204,10 @@ def _description(endpoint: Endpoint) -> dict[str, Any]:
         "LastModifiedTime": endpoint.modified_at,
         **{key: value for key, value in optional.items() if value},
     }
+    if active and active.asynchronous:
+        described["AsyncInferenceConfig"] = active.asynchronous
+    if active and active.data_capture:
+        described["DataCaptureConfig"] = _data_capture(active.data_capture)
     if active:
         described["ProductionVariants"] = [
             _variant(variant, _wanted(variant, pending), active) for variant in active.variants
@@ -211,6 +215,17 @@ def _description(endpoint: Endpoint) -> dict[str, Any]:
         if pending:
             described["PendingDeploymentSummary"] = _pending(pending)
     return described
+
+
+def _data_capture(config: Mapping[str, Any]) -> dict[str, Any]:
+    is_on = config.get("EnableCapture", True)
+    return {
+        "EnableCapture": is_on,
+        "CaptureStatus": "Started" if is_on else "Stopped",
+        "CurrentSamplingPercentage": config["InitialSamplingPercentage"],
+        "DestinationS3Uri": config["DestinationS3Uri"],
+        "KmsKeyId": config.get("KmsKeyId", ""),
+    }
 
 
 def _wanted(variant: Variant, pending: Deployment | None) -> Variant:

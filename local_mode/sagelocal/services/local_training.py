@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from sagelocal.domain.content_types import of_file
 from sagelocal.domain.names import Scope
 from sagelocal.domain.training import LOG_GROUP, TrainingJob, Transition
 from sagelocal.engine.artifacts import entries, write_archive
@@ -32,20 +33,13 @@ CODE_CHANNEL = "code"
 SOURCE_ARCHIVE = "sourcedir.tar.gz"
 # More than any laptop has, so that memory and processors are those of this machine.
 INSTANCE_TYPE = "ml.m5.24xlarge"
+# The same for `--gpus`; how many of them, the plane's settings say.
+GPU_INSTANCE_TYPE = "ml.p4d.24xlarge"
 MAX_RUNTIME_SECONDS = 28 * 86_400
 LOOK_SECONDS = 0.05
 # What a run leaves beside model/ and data/, by which the next one knows its own folder.
 MARKER = ".sagelocal-train"
 
-_CONTENT_TYPES = {
-    ".csv": "text/csv",
-    ".jsonl": "application/jsonlines",
-    ".libsvm": "text/libsvm",
-    ".parquet": "application/x-parquet",
-    ".pbr": "application/x-recordio-protobuf",
-    ".rec": "application/x-recordio",
-    ".svm": "text/libsvm",
-}
 _NOT_SOURCES = frozenset({"__pycache__", ".git", ".venv", ".ipynb_checkpoints"})
 
 
@@ -81,6 +75,7 @@ class LocalTraining:
     instances: int = 1
     debugger_port: int | None = None
     input_mode: str = "File"
+    gpus: int = 0
 
 
 def check_output(output: Path) -> None:
@@ -102,6 +97,7 @@ def run(plane: Plane, training: LocalTraining, progress: Progress) -> TrainingJo
     Raises LocalTrainingError, and Fault for what CreateTrainingJob refuses.
     """
     check_output(training.output)
+    _check_gpus(plane, training)
     plane.objects.create_bucket(BUCKET, REGION)
     name = _job_name(training)
     request = _request(plane, training, name)
@@ -113,6 +109,18 @@ def run(plane: Plane, training: LocalTraining, progress: Progress) -> TrainingJo
     job = _watch(plane, arn, Tail(plane.logs, LOG_GROUP, f"{name}/"), progress)
     _hand_over(plane, f"output/{name}/output", training.output)
     return job
+
+
+def _check_gpus(plane: Plane, training: LocalTraining) -> None:
+    there = plane.runtime.gpus
+    if training.gpus <= there:
+        return
+    name = plane.runtime.name
+    hint = " (Docker needs the NVIDIA Container Toolkit)" if name == "docker" else ""
+    raise LocalTrainingError(
+        f"--gpus {training.gpus}: the {name} runtime of this machine can give {there} to a "
+        f"container{hint}; leave out --gpus to train on processors"
+    )
 
 
 def _job_name(training: LocalTraining) -> str:
@@ -148,7 +156,7 @@ def _request(plane: Plane, training: LocalTraining, name: str) -> dict[str, Any]
         "Environment": environment,
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/output", "CompressionType": "NONE"},
         "ResourceConfig": {
-            "InstanceType": INSTANCE_TYPE,
+            "InstanceType": GPU_INSTANCE_TYPE if training.gpus else INSTANCE_TYPE,
             "InstanceCount": training.instances,
             "VolumeSizeInGB": 1,
         },
@@ -175,7 +183,7 @@ def _channel(plane: Plane, name: str, path: Path, content_type: str | None) -> d
         )
     for file, below in files:
         plane.objects.put_file(BUCKET, f"input/{name}/{below}", file)
-    kinds = {_CONTENT_TYPES.get(file.suffix.lower()) for file, _ in files}
+    kinds = {of_file(file) for file, _ in files}
     guessed = kinds.pop() if len(kinds) == 1 else None
     return _described(name, content_type or guessed)
 

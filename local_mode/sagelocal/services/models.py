@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.domain.models import InvalidModel, containers
+from sagelocal.domain.models import MULTI_MODEL_LABEL, Container, InvalidModel, containers
 from sagelocal.engine.model_data import exists
 from sagelocal.protocol.faults import Fault, validation
+from sagelocal.runtime.interface import RuntimeFault
 from sagelocal.services.calls import Call, OperationTable, Params, Result
 from sagelocal.services.paging import page_of, query_of
 from sagelocal.services.tags import tags_from
@@ -26,6 +27,7 @@ def create_model(plane: Plane, call: Call, params: Params) -> Result:
     arn = call.scope.sagemaker_arn(KIND, name)
     try:
         for container in containers(params):
+            _check_labels(plane, container)
             for data in container.data:
                 if not exists(plane.objects, data):
                     raise validation(f"Could not find model data at {data.url}.")
@@ -85,6 +87,24 @@ def require_model(plane: Plane, call: Call, name: str) -> Resource:
     if model is None:
         raise _no_such_model(arn)
     return model
+
+
+def _check_labels(plane: Plane, container: Container) -> None:
+    """Raises Fault, in the cloud's words, for an image that does not say it has many models.
+
+    Of an image that is not known yet nobody can say; its endpoint tells.
+    """
+    if not container.multi_model:
+        return
+    try:
+        labels = plane.runtime.labels(container.image)
+    except RuntimeFault as error:
+        raise validation(str(error)) from error
+    if labels is not None and labels.get(MULTI_MODEL_LABEL) != "true":
+        raise validation(
+            f"Your Ecr Image {container.image} does not contain required "
+            f"{MULTI_MODEL_LABEL}=true Docker label(s)."
+        )
 
 
 def _container(definition: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sagelocal.engine.async_invocations import AsyncInvocations
+from sagelocal.engine.data_capture import CaptureWriter
 from sagelocal.engine.hosting import HostingEngine
+from sagelocal.engine.pushed_images import engine_name
 from sagelocal.engine.training import TrainingEngine
 from sagelocal.runtime.choose import choose_runtime
 from sagelocal.runtime.images import ImageCatalog
@@ -30,6 +34,8 @@ class Plane:
     runtime: Runtime
     training: TrainingEngine
     hosting: HostingEngine
+    asynchronous: AsyncInvocations
+    captures: CaptureWriter
 
 
 @contextmanager
@@ -47,17 +53,33 @@ def open_plane(settings: Settings, images: ImageCatalog | None = None) -> Iterat
     objects = ObjectStore(database, data / "objects")
     logs = LogStore(data / "logs")
     images = images or ImageCatalog.load(settings.containers_dir)
-    runtime = choose_runtime(settings, images)
+    runtime = choose_runtime(settings, images, functools.partial(engine_name, resources))
     training = TrainingEngine(
         resources, objects, logs, runtime, settings, folder=data / "training-jobs"
     )
     hosting = HostingEngine(resources, objects, logs, runtime, settings, folder=data / "endpoints")
+    asynchronous = AsyncInvocations(resources, objects, hosting)
+    captures = CaptureWriter(objects)
     training.start()
     hosting.start()
+    asynchronous.start()
     try:
-        yield Plane(settings, resources, objects, logs, images, runtime, training, hosting)
+        yield Plane(
+            settings,
+            resources,
+            objects,
+            logs,
+            images,
+            runtime,
+            training,
+            hosting,
+            asynchronous,
+            captures,
+        )
     finally:
         training.close()
+        captures.close()
+        asynchronous.close()
         hosting.close()
         runtime.close()
         database.close()

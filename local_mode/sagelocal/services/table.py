@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sagelocal.services import (
+    async_invocations,
     cloudwatch_logs,
     cloudwatch_metrics,
     ecr,
@@ -25,6 +26,7 @@ OPERATIONS: OperationTable = {
     **endpoints.OPERATIONS,
     **tags.OPERATIONS,
     **invocations.OPERATIONS,
+    **async_invocations.OPERATIONS,
     **s3.OPERATIONS,
     **sts.OPERATIONS,
     **iam.OPERATIONS,

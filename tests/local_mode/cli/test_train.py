@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import uv
+from sagelocal.runtime.gpus import gpu_count
 
 SAGELOCAL = Path(sys.executable).with_name("sagelocal")
 COMMAND = [str(SAGELOCAL), *["train", "code", "--image", "base", "--runtime", "process"]]
@@ -319,3 +320,57 @@ def test_a_debugger_needs_code_of_ones_own(train: Any) -> None:
 
     assert done.returncode == 1
     assert "--debugger is for a folder of your own code" in done.stderr
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.skipif(gpu_count() > 0, reason="this machine has a GPU")
+def test_gpus_that_are_not_there_are_refused_with_the_next_step(train: Any, runtime: str) -> None:
+    done = train("code", "--image", "base", "--gpus", "1", runtime=runtime)
+
+    assert done.returncode == 1
+    words = f"--gpus 1: the {runtime} runtime of this machine can give 0 to a container"
+    assert words in done.stderr
+    assert "leave out --gpus to train on processors" in done.stderr
+
+
+READS = {
+    "FastFile": """
+        import os
+        from pathlib import Path
+        path = Path(os.environ["SM_CHANNEL_TRAIN"], "deep", "b.csv")
+        try: path.write_text("changed")
+        except OSError as error: print(error.strerror)
+        print(path.read_text())
+    """,
+    "Pipe": """
+        from sagelocal_train import Environment
+        channel = Environment.read().channels["train"]
+        for epoch in range(2):
+            with channel.open_pipe(epoch) as pipe: print(epoch, pipe.read().decode())
+    """,
+}
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(
+    ("mode", "printed"),
+    [("FastFile", ["Read-only file system", "B"]), ("Pipe", ["0 AB", "1 AB"])],
+)
+def test_a_channel_in_another_input_mode(
+    folder: Path, train: Any, mode: str, printed: list[str], runtime: str
+) -> None:
+    data = folder / "data"
+    (data / "deep").mkdir(parents=True)
+    (data / "a.csv").write_text("A")
+    (data / "deep" / "b.csv").write_text("B")
+    script(folder, READS[mode])
+
+    options = ("--channel", "train=data", "--input-mode", mode)
+    done = train("code", "--image", "base", *options, runtime=runtime)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line in printed] == printed
+    assert (data / "deep" / "b.csv").read_text() == "B"
+    left = {"code", "data", "data.csv", "model-output"}
+    assert {path.name for path in folder.iterdir()} == left

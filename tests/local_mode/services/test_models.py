@@ -147,16 +147,17 @@ def test_a_configuration_is_described_as_it_was_created(sagemaker: Any) -> None:
 
 def test_what_is_not_run_here_is_kept_and_refused_at_deployment(sagemaker: Any) -> None:
     create_model(sagemaker)
+    shadow = variant(VariantName="shadow")
     sagemaker.create_endpoint_config(
         EndpointConfigName="later",
         ProductionVariants=[variant()],
-        AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://b/out"}},
+        ShadowProductionVariants=[shadow],
     )
     found = sagemaker.describe_endpoint_config(EndpointConfigName="later")
-    assert found["AsyncInferenceConfig"] == {"OutputConfig": {"S3OutputPath": "s3://b/out"}}
+    assert [each["VariantName"] for each in found["ShadowProductionVariants"]] == ["shadow"]
     assert refused(sagemaker.create_endpoint, EndpointName="e", EndpointConfigName="later") == (
-        'The endpoint configuration "later" asks for AsyncInferenceConfig, which is not run here '
-        "yet. Use a configuration without it."
+        'The endpoint configuration "later" asks for ShadowProductionVariants, which is not run '
+        "here yet. Use a configuration without it."
     )
     assert sagemaker.list_endpoints()["Endpoints"] == []
 

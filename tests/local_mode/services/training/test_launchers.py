@@ -1,4 +1,4 @@
-"""Scripts under mpirun and torchrun on two hosts, in Docker, from the API call to the model."""
+"""Scripts under distributed launchers on two hosts, in Docker, from the API call to the model."""
 
 from __future__ import annotations
 
@@ -25,6 +25,22 @@ rank, size = os.environ["OMPI_COMM_WORLD_RANK"], os.environ["OMPI_COMM_WORLD_SIZ
 host = os.environ["SM_CURRENT_HOST"]
 print(rank, "of", size, "on", socket.gethostname(), host, sys.argv[1:], os.environ["OWN"])
 pathlib.Path(os.environ["SM_MODEL_DIR"], f"rank-{rank}").write_text(host)
+"""
+
+# Each host adds 1 at both parameter servers, which TF_CONFIG names; the master goes last.
+SERVERS = """
+import json, os, pathlib, socket, time
+said = json.loads(os.environ["TF_CONFIG"])
+def add(address, number):
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port))) as server:
+        server.sendall(b"%d\\n" % number)
+        return int(server.makefile("rb").read())
+servers, task = said["cluster"]["ps"], said["task"]
+for address in servers: add(address, 1)
+if task["type"] == "master":
+    while add(servers[1], 0) < 2: time.sleep(0.05)
+pathlib.Path(os.environ["SM_MODEL_DIR"], f"{task['type']}-{task['index']}").touch()
 """
 
 
@@ -144,8 +160,9 @@ def test_an_error_in_one_process_is_the_reason_of_the_job(training: Any) -> None
     assert reason.endswith(", host: algo-1, exit code: 1")
 
 
-def test_torchrun_is_called_with_the_place_of_each_host(training: Any) -> None:
-    job = _run(training, "torch", "pass", epochs=3, sagemaker_torch_distributed_enabled=True)
+@pytest.mark.parametrize("strategy", ["torch_distributed", "pytorch_ddp"])
+def test_torchrun_is_called_with_the_place_of_each_host(training: Any, strategy: str) -> None:
+    job = _run(training, "torch", "pass", epochs=3, **{f"sagemaker_{strategy}_enabled": True})
 
     assert job["TrainingJobStatus"] == "Completed", job
     for rank, host in enumerate(["algo-1", "algo-2"]):
@@ -161,3 +178,12 @@ def test_torchrun_is_called_with_the_place_of_each_host(training: Any) -> None:
             "NCCL_SOCKET_IFNAME": "eth0",
             "SM_CURRENT_HOST": host,
         }
+
+
+def test_parameter_servers_run_on_both_hosts(training: Any) -> None:
+    job = _run(training, "servers", SERVERS, sagemaker_parameter_server_enabled=True)
+
+    log = [line for host in ("algo-1", "algo-2") for line in _lines(training, "servers", host)]
+    assert job["TrainingJobStatus"] == "Completed", "\n".join([str(job), *log])
+    model = training.archive(job["ModelArtifacts"]["S3ModelArtifacts"])
+    assert set(model) == {"master-0", "worker-0"}

@@ -196,6 +196,21 @@ def test_data_that_is_not_there_is_refused_at_once(training: Any, uri: str) -> N
             "Invalid LocalPath 'checkpoints' of CheckpointConfig",
         ),
         (
+            {"CheckpointConfig": {"S3Uri": "s3://bucket/c", "LocalPath": "/opt/ml/input/data/c"}},
+            '"LocalPath" of "CheckpointConfig" cannot start with the following reserved path: '
+            "[/opt/ml/input]",
+        ),
+        (
+            {
+                "TensorBoardOutputConfig": {
+                    "S3OutputPath": "s3://bucket/t",
+                    "LocalPath": "/opt/ml/checkpoints/tb",
+                }
+            },
+            '"LocalPath" of "TensorBoardOutputConfig" cannot start with the following reserved '
+            "path: [/opt/ml, /tmp, /usr/local/nvidia]",
+        ),
+        (
             {"CheckpointConfig": {"S3Uri": "https://bucket/c"}},
             "Invalid S3 URI 'https://bucket/c'",
         ),

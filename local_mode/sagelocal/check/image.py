@@ -1,0 +1,137 @@
+"""What can be told of an image without running it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sagelocal.check import rules
+from sagelocal.check.containers import Engine
+from sagelocal.check.findings import Finding, broken, kept, skipped
+from sagelocal.check.subject import LABEL_GPU, Subject
+
+_MOST_BYTES = 10_000_000_000
+_MOST_LAYERS = 127
+_SECRETS = {
+    "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    "a token of GitHub": re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36}\b"),
+    "a token of Hugging Face": re.compile(r"\bhf_[A-Za-z0-9]{30,}\b"),
+    "a password in a URL": re.compile(r"://[^/\s:@]+:[^/\s:@]{3,}@"),
+}
+_SECRET_NAME = re.compile(
+    r"\b(\w*(?:SECRET|PASSWORD|PASSWD|TOKEN|API_KEY|ACCESS_KEY|PRIVATE_KEY)\w*)=([^\s$\"']{6,})",
+    re.IGNORECASE,
+)
+# Python's own downloads are checked by these, and their images have them in public.
+_NO_SECRETS = frozenset({"GPG_KEY", "PYTHON_SHA256"})
+_HIDDEN = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output")
+_CUDA = re.compile(r"(?:^|/)(?:libcudart|libcublas|libcudnn|libnccl)[\w.-]*\.so", re.IGNORECASE)
+_SHELLS = ("sh", "bash", "dash")
+_LIBRARY_FOLDERS = ("/usr/local", "/opt")
+
+
+def check_image(engine: Engine, subject: Subject) -> list[Finding]:
+    """Every rule of an image that lies there."""
+    return [
+        *check_description(subject),
+        _secrets(engine, subject),
+        _reserved_paths(engine, subject),
+        _gpu_libraries(engine, subject),
+    ]
+
+
+def check_description(subject: Subject) -> list[Finding]:
+    """What the engine's own description of the image tells."""
+    return [
+        _architecture(subject),
+        _size(subject),
+        _layers(subject),
+        _entry_point(subject),
+        _locale(subject),
+    ]
+
+
+def _architecture(subject: Subject) -> Finding:
+    seen = f"{subject.inspected.get('Os')}/{subject.inspected.get('Architecture')}"
+    return (kept if seen == "linux/amd64" else broken)(rules.ARCHITECTURE, seen)
+
+
+def _size(subject: Subject) -> Finding:
+    size = int(str(subject.inspected.get("Size", 0)))
+    return (kept if size <= _MOST_BYTES else broken)(rules.SIZE, f"{size / 1e6:,.0f} MB")
+
+
+def _layers(subject: Subject) -> Finding:
+    file_system = subject.inspected.get("RootFS")
+    layers = file_system.get("Layers") or [] if isinstance(file_system, Mapping) else []
+    count = len(layers)
+    return (kept if count <= _MOST_LAYERS else broken)(rules.LAYERS, f"{count} layers")
+
+
+def _secrets(engine: Engine, subject: Subject) -> Finding:
+    places = {f"the variable {v.partition('=')[0]}": v for v in _strings(subject, "Env")}
+    places |= {f"the label {name}": f"{name}={text}" for name, text in subject.labels.items()}
+    for number, line in enumerate(reversed(engine.history(subject.image)), 1):
+        places[f"step {number} of the history"] = str(line.get("CreatedBy", ""))
+    found = [f"{what} in {place}" for place, text in places.items() for what in secrets_in(text)]
+    return broken(rules.SECRETS, "; ".join(found)) if found else kept(rules.SECRETS, "none found")
+
+
+def secrets_in(text: str) -> Iterator[str]:
+    """What looks like a secret, never its value."""
+    yield from (what for what, pattern in _SECRETS.items() if pattern.search(text))
+    for name, _ in _SECRET_NAME.findall(text):
+        if name.upper() not in _NO_SECRETS:
+            yield f"a value of {name}"
+
+
+def _entry_point(subject: Subject) -> Finding:
+    entry_point = _strings(subject, "Entrypoint")
+    told = " ".join(entry_point) or "none"
+    is_shell = len(entry_point) > 2 and entry_point[0].rpartition("/")[2] in _SHELLS
+    if is_shell and entry_point[1] == "-c" and "$@" not in entry_point[2]:
+        return broken(rules.ENTRY_POINT, told)
+    return kept(rules.ENTRY_POINT, told)
+
+
+def _reserved_paths(engine: Engine, subject: Subject) -> Finding:
+    baked = [
+        f"{folder}/{name}"
+        for folder in _HIDDEN
+        for name in engine.image_paths(subject.image, folder)
+    ]
+    if baked:
+        return broken(rules.RESERVED_PATHS, _some(baked))
+    return kept(rules.RESERVED_PATHS, "nothing there")
+
+
+def _gpu_libraries(engine: Engine, subject: Subject) -> Finding:
+    if subject.has_label(LABEL_GPU):
+        return skipped(rules.GPU_LIBRARIES, f"the image is labelled {LABEL_GPU}")
+    names = (n for folder in _LIBRARY_FOLDERS for n in engine.image_paths(subject.image, folder))
+    found = [name for name in names if _CUDA.search(name)]
+    if found:
+        return broken(rules.GPU_LIBRARIES, _some(found))
+    return kept(rules.GPU_LIBRARIES, "no CUDA library")
+
+
+def _locale(subject: Subject) -> Finding:
+    variables = dict(v.partition("=")[::2] for v in _strings(subject, "Env"))
+    language = variables.get("LC_ALL") or variables.get("LC_CTYPE") or variables.get("LANG") or ""
+    zone = variables.get("TZ", "")
+    seen = f"LANG={language or 'unset'}, TZ={zone or 'unset'}"
+    is_utf8 = "utf-8" in language.lower().replace("utf8", "utf-8")
+    utc = zone.upper() in ("", "UTC", "ETC/UTC", "UTC0", "GMT")
+    return (kept if is_utf8 and utc else broken)(rules.LOCALE, seen)
+
+
+def _strings(subject: Subject, key: str) -> Sequence[str]:
+    found: Any = subject.configuration.get(key)
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
