@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,17 +57,21 @@ def matches(expected: str, printed: str) -> bool:
     return text.endswith(last) and len(text) - len(last) >= position
 
 
-@pytest.fixture
-def environment(tmp_path: Path, clients_python: Path) -> Iterator[dict[str, str]]:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def environment(tmp_path: Path, clients_python: Path) -> Iterator[dict[str, str]]:
     folders = (Path(sys.executable).parent, clients_python.parent)
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([*map(str, reversed(folders)), os.environ["PATH"]]),
         "SAGELOCAL_DATA": str(tmp_path / "data"),
-        "SAGELOCAL_PORT": str(port),
+        "SAGELOCAL_PORT": str(free_port()),
         "SAGELOCAL_RUNTIME": "process",
     }
     yield environment
@@ -75,23 +81,56 @@ def environment(tmp_path: Path, clients_python: Path) -> Iterator[dict[str, str]
 def test_the_session_in_the_readme_prints_what_it_says(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    for language, text in BLOCK.findall(README):
-        if language == "python":
-            (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
-        elif language == "console":
-            for command in commands(text):
-                done = subprocess.run(
-                    ["bash", "-c", command.line],
-                    cwd=tmp_path,
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                )
-                expected = command.expected.replace("4570", environment["SAGELOCAL_PORT"])
-                assert done.returncode == 0, f"{command.line}\n{done.stdout}{done.stderr}"
-                assert matches(expected, done.stdout), (
-                    f"{command.line}\n--- printed\n{done.stdout}\n--- expected\n{expected}"
-                )
+    with ExitStack() as other_terminals:
+        for language, text in BLOCK.findall(README):
+            if language == "python":
+                (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
+            elif language == "console":
+                for command in commands(text):
+                    if command.line.startswith("sagelocal serve"):
+                        serving = served(command, environment, tmp_path)
+                        printed, expected = other_terminals.enter_context(serving)
+                    else:
+                        printed, expected = run(command, environment, tmp_path)
+                    assert matches(expected, printed), (
+                        f"{command.line}\n--- printed\n{printed}\n--- expected\n{expected}"
+                    )
+
+
+def run(command: Command, environment: dict[str, str], folder: Path) -> tuple[str, str]:
+    """What a command printed, and what it should have."""
+    done = subprocess.run(
+        ["bash", "-c", command.line], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command.line}\n{done.stdout}{done.stderr}"
+    return done.stdout, command.expected.replace("4570", environment["SAGELOCAL_PORT"])
+
+
+@contextmanager
+def served(
+    command: Command, environment: dict[str, str], folder: Path
+) -> Iterator[tuple[str, str]]:
+    """The same of a command that runs on, up to its last line, until it is left by Ctrl-C."""
+    port = str(free_port())
+    expected = command.expected.replace("8080", port).strip()
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {command.line} --port {port}"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if line.strip() == expected.splitlines()[-1].strip():
+                break
+        yield printed, expected
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert process.returncode == 0
 
 
 def test_every_make_target_that_the_readme_names_is_there() -> None:

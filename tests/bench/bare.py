@@ -18,13 +18,14 @@ from sagelocal.runtime.images import ImageCatalog, ImageFamily
 from tests.bench.figures import wait_until
 from tests.bench.plane import free_port
 
+LINEAR_LEARNER = "linear-learner"
 HYPERPARAMETERS = {"predictor_type": "regressor", "mini_batch_size": "4"}
 ROWS = "".join(f"{985 + 8 * months + months % 7},{months}\n" for months in range(7, 95, 4))
 
 
-def environment(base: Path, **more: str) -> dict[str, str]:
-    """The variables of the image, with `base` in the place of /opt/ml."""
-    family, scripts = _image()
+def environment(base: Path, name: str = LINEAR_LEARNER, **more: str) -> dict[str, str]:
+    """The variables of an image, with `base` in the place of /opt/ml."""
+    family, scripts = _image(name)
     return {
         "PATH": f"{scripts}{os.pathsep}/usr/bin:/bin",
         "HOME": str(base),
@@ -51,10 +52,13 @@ def prepare(base: Path) -> None:
     )
 
 
-def train(base: Path) -> None:
-    """Run `train` to its end."""
+def train(base: Path, name: str = LINEAR_LEARNER) -> None:
+    """Run an image's `train` to its end."""
     subprocess.run(
-        [_image()[1] / "train"], env=environment(base), check=True, stdout=subprocess.DEVNULL
+        [_image(name)[1] / "train"],
+        env=environment(base, name),
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
 
 
@@ -67,7 +71,7 @@ def serving(base: Path, model: Path) -> Iterator[str]:
         archive.extractall(folder)
     port = free_port()
     process = subprocess.Popen(
-        [_image()[1] / "serve"],
+        [_image(LINEAR_LEARNER)[1] / "serve"],
         env=environment(base, SAGEMAKER_BIND_TO_PORT=str(port)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -93,9 +97,9 @@ def ping(port: int) -> bool:
 
 
 @cache
-def _image() -> tuple[ImageFamily, Path]:
-    """The family and the folder of its `train` and `serve`."""
+def _image(name: str) -> tuple[ImageFamily, Path]:
+    """The family of that name and the folder of its `train` and `serve`."""
     catalog = ImageCatalog.load(None)
-    family = catalog.resolve("linear-learner")
+    family = catalog.resolve(name)
     assert family is not None
     return family, Environments(default_folder(), catalog).ready(family).scripts

@@ -5,7 +5,19 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.bench import channels, formats, hosting, lifecycle, script, training
+from tests.bench import (
+    blazingtext,
+    channels,
+    first_party,
+    formats,
+    hosting,
+    lifecycle,
+    scikit_learn_image,
+    script,
+    serving,
+    training,
+    xgboost_image,
+)
 from tests.bench.plane import Plane
 
 
@@ -14,6 +26,11 @@ def main() -> None:
         folder = Path(name)
         formats.measure(folder)
         script.measure(folder)
+        scikit_learn_image.measure(folder)
+        blazingtext.measure(folder)
+        serving.measure(folder)
+        xgboost_image.measure(folder)
+        first_party.measure(folder)
         lifecycle.measure(folder)
         plane = Plane(folder / "data")
         plane.up()
