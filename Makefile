@@ -8,6 +8,7 @@ UV_VERSION := 0.13.8
 CACHE := $(CURDIR)/.cache
 RUNTIME ?= process
 FUZZ ?= 600
+ARGS ?=
 # A private certificate authority given to pip or curl is given to uv too.
 export SSL_CERT_FILE ?= $(or $(PIP_CERT),$(CURL_CA_BUNDLE))
 ifeq ($(SSL_CERT_FILE),)
@@ -48,14 +49,14 @@ fix: setup ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: setup clients mxnet ## every test that needs no Docker
-	$(BIN)/pytest -n 2 --dist loadfile -m "not docker"
+test: setup clients mxnet ## every test that needs no Docker; ARGS="-k name" for some
+	$(BIN)/pytest -n 2 --dist loadfile -m "not docker" $(ARGS)
 
 fuzz: setup ## more than ten thousand requests of all kinds to real servers; FUZZ=600 of each kind to each
 	SAGELOCAL_FUZZ_EXAMPLES=$(FUZZ) $(BIN)/pytest -q tests/serve/fuzz
 
 test-docker: setup clients mxnet images ## every test that needs a Docker engine
-	$(BIN)/pytest -m docker
+	$(BIN)/pytest -n 3 --dist loadfile -m docker $(ARGS)
 
 demo: setup clients mxnet $(if $(filter docker,$(RUNTIME)),base image-base image-linear_learner) ## a whole notebook against a fresh control plane; RUNTIME=docker for Docker
 	$(BIN)/python tests/clients/chapter/demo.py --runtime $(RUNTIME)

@@ -42,6 +42,52 @@ class Terminal:
         )
 
 
+@dataclass(frozen=True)
+class LocalMode:
+    """The SDK's own local mode: docker-compose, no control plane, nothing of the developer's."""
+
+    folder: Path
+    clients: Path
+
+    def __call__(self, script: Path, *arguments: str | Path) -> str:
+        """Run a user's script with a home of its own; the last line that it printed."""
+        settings = self.folder / ".sagemaker" / "config.yaml"
+        settings.parent.mkdir(exist_ok=True)
+        # The port is 8080 otherwise, and tests run beside one another.
+        settings.write_text(
+            f"local:\n  local_code: true\n  container_root: {self.folder}\n"
+            f"  serving_port: {free_port()}\n"
+        )
+        done = subprocess.run(
+            [self.clients, "-W", "ignore", script, *arguments],
+            env={
+                "PATH": f"{self.clients.parent}{os.pathsep}{os.environ['PATH']}",
+                "HOME": str(self.folder),
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_ACCESS_KEY_ID": "x",
+                "AWS_SECRET_ACCESS_KEY": "x",
+                "AWS_EC2_METADATA_DISABLED": "true",
+            },
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+        return done.stdout.strip().splitlines()[-1]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def local_mode(tmp_path: Path, clients_python: Path) -> LocalMode:
+    """`local_mode(script, *arguments)`; what it leaves lies in the test's own folder."""
+    return LocalMode(tmp_path, clients_python)
+
+
 @pytest.fixture(scope="session")
 def make_terminal(clients_python: Path) -> Callable[[Path, str], Terminal]:
     """`make_terminal(data, runtime)`, for a test that starts and ends its plane itself."""
@@ -52,9 +98,6 @@ def make_terminal(clients_python: Path) -> Callable[[Path, str], Terminal]:
 def terminal(tmp_path_factory: pytest.TempPathFactory, clients_python: Path) -> Iterator[Terminal]:
     """A plane on the process runtime, for the tests of one module."""
     terminal = Terminal(tmp_path_factory.mktemp("plane") / "data", "process", clients_python)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    terminal.sagelocal("up", "--port", str(port))
+    terminal.sagelocal("up", "--port", "0")
     yield terminal
     terminal.sagelocal("down")

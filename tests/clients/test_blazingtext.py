@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +21,7 @@ def place(
 ) -> Iterator[Any]:
     """A plane on each runtime in turn."""
     terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    terminal.sagelocal("up", "--port", str(port))
+    terminal.sagelocal("up", "--port", "0")
     yield terminal
     terminal.sagelocal("down")
 
@@ -80,24 +74,10 @@ def test_an_augmented_manifest_is_piped(terminal: Any) -> None:
 
 
 @pytest.mark.docker
-def test_the_image_in_the_sdks_own_local_mode(clients_python: Path, tmp_path: Path) -> None:
+def test_the_image_in_the_sdks_own_local_mode(local_mode: Any, tmp_path: Path) -> None:
     text = tmp_path / "text" / "a.train"
     text.parent.mkdir()
     text.write_text("__label__good nice happy day\n__label__bad awful sad night\n" * 50)
-    environment = {
-        "PATH": f"{clients_python.parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    done = subprocess.run(
-        [clients_python, HERE / "local_mode.py", "sagelocal/blazingtext:1", tmp_path, text],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    last = local_mode(HERE / "local_mode.py", "sagelocal/blazingtext:1", tmp_path, text)
 
-    assert json.loads(done.stdout.strip().splitlines()[-1])[0]["label"] == ["__label__good"]
+    assert json.loads(last)[0]["label"] == ["__label__good"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -76,25 +75,8 @@ def test_its_server_answers_behind_an_endpoint(seen: Any) -> None:
     assert seen["refused"] == 400
 
 
-def test_it_runs_in_the_sdks_own_local_mode(
-    image: str, clients_python: Path, tmp_path: Path
-) -> None:
+def test_it_runs_in_the_sdks_own_local_mode(image: str, local_mode: Any, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "rows.csv").write_text("1\n2\n6\n")
-    environment = {
-        "PATH": f"{clients_python.parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    done = subprocess.run(
-        [clients_python, HERE / "byoc" / "local_mode.py", image, tmp_path, data],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    assert done.stdout.strip().splitlines()[-1] == "0,2"
+    assert local_mode(HERE / "byoc" / "local_mode.py", image, tmp_path, data) == "0,2"

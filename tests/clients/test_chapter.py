@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,29 +120,10 @@ def test_the_image_by_hand_with_docker_run_and_curl(training_file: Path, tmp_pat
 
 @pytest.mark.docker
 def test_the_image_in_the_sdks_own_local_mode_without_a_plane(
-    clients_python: Path, training_file: Path, tmp_path: Path
+    local_mode: Any, training_file: Path, tmp_path: Path
 ) -> None:
-    environment = {
-        "PATH": f"{clients_python.parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    done = subprocess.run(
-        [
-            clients_python,
-            CHAPTER / "local_mode_notebook.py",
-            "sagelocal/linear-learner:1",
-            tmp_path,
-            training_file,
-        ],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    script = CHAPTER / "local_mode_notebook.py"
+    last = local_mode(script, "sagelocal/linear-learner:1", tmp_path, training_file)
 
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    answer = json.loads(last)
     assert 1100 < answer["predictions"][0]["score"] < 1500

@@ -4,9 +4,6 @@ and the SDK's local mode."""
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,10 +85,7 @@ def place(
 ) -> Iterator[Terminal]:
     """A plane on each runtime in turn."""
     terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    terminal.sagelocal("up", "--port", str(port))
+    terminal.sagelocal("up", "--port", "0")
     yield terminal
     terminal.sagelocal("down")
 
@@ -216,31 +210,17 @@ def test_the_generic_estimator_trains_from_a_pipe_and_tells_which_row_is_wrong(
 @pytest.mark.docker
 @pytest.mark.parametrize("case", CASES)
 def test_the_image_trains_and_serves_in_the_sdks_local_mode(
-    case: Case, clients_python: Path, tmp_path: Path
+    case: Case, local_mode: Any, tmp_path: Path
 ) -> None:
-    environment = {
-        "PATH": f"{clients_python.parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
     rows = np.random.default_rng(0).integers(0, 9, (60, 3 + case.label_size))
     file = tmp_path / "train" / "rows.csv"  # Local mode mounts its folder.
     file.parent.mkdir()
     file.write_text("".join(",".join(map(str, row)) + "\n" for row in rows.tolist()))
-    done = subprocess.run(
-        [
-            *(clients_python, SCRIPTS / "local_mode.py", f"sagelocal/{case.family}:1", tmp_path),
-            *(file, json.dumps({"feature_dim": 3, **case.by_name})),
-            f"text/csv;label_size={case.label_size}",
-        ],
-        env=environment,
-        capture_output=True,
-        text=True,
+    last = local_mode(
+        *(SCRIPTS / "local_mode.py", f"sagelocal/{case.family}:1", tmp_path),
+        *(file, json.dumps({"feature_dim": 3, **case.by_name})),
+        f"text/csv;label_size={case.label_size}",
     )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    answer = json.loads(last)
     (records,) = answer.values()
     assert len(records) == 1

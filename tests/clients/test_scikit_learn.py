@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,7 @@ def place(
 ) -> Iterator[Any]:
     """A plane on each runtime in turn."""
     terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    terminal.sagelocal("up", "--port", str(port))
+    terminal.sagelocal("up", "--port", "0")
     yield terminal
     terminal.sagelocal("down")
 

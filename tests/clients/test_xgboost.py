@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,10 +78,7 @@ def seen(
 ) -> Iterator[dict[str, Any]]:
     """What the notebook saw on a plane of each runtime."""
     terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    terminal.sagelocal("up", "--port", str(port))
+    terminal.sagelocal("up", "--port", "0")
     steps = ["algorithm", "trained_elsewhere", "script", "two_hosts", "mistake"]
     command = ("exec", "--", terminal.clients, "-W", "ignore", HERE / "notebook.py", data.folder)
     try:
@@ -135,27 +129,10 @@ def test_a_mistake_is_said_in_the_algorithms_words(seen: dict[str, Any]) -> None
 
 
 @pytest.mark.docker
-def test_it_runs_in_the_sdks_own_local_mode(
-    clients_python: Path, tmp_path: Path, data: Data
-) -> None:
+def test_it_runs_in_the_sdks_own_local_mode(local_mode: Any, tmp_path: Path, data: Data) -> None:
     folder = tmp_path / "data" / "train"
     folder.mkdir(parents=True)
     for name, target in (("train.csv", folder), ("rows.csv", folder.parent)):
         (target / name).write_bytes((data.folder / name).read_bytes())
-    environment = {
-        "PATH": f"{clients_python.parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    done = subprocess.run(
-        [clients_python, HERE / "local_mode.py", IMAGE, folder.parent, tmp_path],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    answer = done.stdout.strip().splitlines()[-1]
+    answer = local_mode(HERE / "local_mode.py", IMAGE, folder.parent, tmp_path)
     assert answer == str([repr(value) for value in data.bare(SETTINGS, ROUNDS)])

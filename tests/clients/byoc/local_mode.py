@@ -10,7 +10,6 @@ from sagemaker.serializers import CSVSerializer
 
 image, folder, data = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 session = LocalSession()
-session.config = {"local": {"local_code": True, "container_root": str(folder)}}
 output = folder / "output"
 output.mkdir(exist_ok=True)
 estimator = Estimator(

@@ -17,7 +17,6 @@ from sagemaker.serializers import CSVSerializer
 
 image, folder, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 session = LocalSession()
-session.config = {"local": {"local_code": True, "container_root": str(folder)}}
 estimator = Estimator(
     image,
     "arn:aws:iam::000000000000:role/LocalRole",

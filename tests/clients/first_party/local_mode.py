@@ -17,7 +17,6 @@ from sagemaker.serializers import CSVSerializer
 
 image, folder, file, given, content_type = sys.argv[1:]
 session = LocalSession()
-session.config = {"local": {"local_code": True, "container_root": folder}}
 estimator = Estimator(
     image,
     "arn:aws:iam::000000000000:role/LocalRole",

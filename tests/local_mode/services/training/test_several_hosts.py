@@ -66,8 +66,9 @@ def _kill_host(plane: Any, host: str) -> None:
         return
     engine = docker.from_env()
     try:
-        (container,) = engine.containers.list(filters={"name": host})
-        container.kill()
+        named = engine.api.containers(filters={**OWNED, "name": host})
+        (found,) = [each for each in named if str(plane.data_dir) in each["Labels"][LABEL]]
+        engine.api.kill(found["Id"])
     finally:
         engine.close()
 
