@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sagelocal.cloud.spec import TrainingSpec, load_spec
 
 TEMPLATE = Path(__file__).parents[2] / "containers" / "template"
 
@@ -65,6 +66,16 @@ def test_with_docker(copy: Path) -> None:
 
     assert json.loads(trained.splitlines()[-1]) == {"answer": 8.0}
     assert '{"predictions": [18.0]}' in served
+
+
+def test_its_job_is_one_that_can_be_launched(copy: Path) -> None:
+    (copy / "numbers.csv").write_text("3\n5\n")
+
+    spec = load_spec(copy / "job.toml")
+
+    assert isinstance(spec, TrainingSpec)
+    assert spec.common.image == "my-image:1"
+    assert spec.channels[0].source == copy / "numbers.csv"
 
 
 def test_a_program_that_cannot_be_run_is_named(copy: Path) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "invoke": "sagelocal.cli.invoke:invoke",
     "logs": "sagelocal.cli.logs:logs",
     "interrupt": "sagelocal.cli.interrupt:interrupt",
+    "launch": "sagelocal.cli.launch:launch",
     "doctor": "sagelocal.cli.doctor:doctor",
 }
 
