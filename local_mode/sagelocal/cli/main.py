@@ -24,6 +24,8 @@ COMMANDS = {
     "logs": "sagelocal.cli.logs:logs",
     "interrupt": "sagelocal.cli.interrupt:interrupt",
     "launch": "sagelocal.cli.launch:launch",
+    "fetch": "sagelocal.cli.fetch:fetch_",
+    "diff": "sagelocal.cli.diff:diff",
     "doctor": "sagelocal.cli.doctor:doctor",
 }
 

@@ -66,7 +66,12 @@ WORKERS_VARIABLES = ("SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS")
     show_default=True,
     help="/ping must answer within this",
 )
-@click.option("--containers-dir", type=click.Path(path_type=Path), help="folder of image families")
+@click.option(
+    "--containers-dir",
+    type=click.Path(path_type=Path),
+    envvar="SAGELOCAL_CONTAINERS_DIR",
+    help="folder of image families",
+)
 def serve(model: Path, image: str | None, containers_dir: Path | None, **options: Any) -> None:
     """Serve one model until Ctrl-C.
 

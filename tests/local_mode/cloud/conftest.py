@@ -127,12 +127,22 @@ def _end_what_runs_from(folder: Path) -> None:
                     os.kill(int(process.name), signal.SIGKILL)
 
 
+@pytest.fixture(scope="module")
+def make_laptop(at_home: dict[str, str]) -> Callable[[Path], Laptop]:
+    """Makes a folder one with job.toml, its data, and a model."""
+
+    def make(folder: Path) -> Laptop:
+        laptop = Laptop(folder, at_home)
+        laptop.write(TRAINING)
+        laptop.write("3\n5\n", "numbers.csv")
+        (folder / "model").mkdir()
+        laptop.write('{"factor": 3}', "model/model.json")
+        return laptop
+
+    return make
+
+
 @pytest.fixture
-def laptop(at_home: dict[str, str], tmp_path: Path) -> Laptop:
-    """A folder with job.toml, its data, and a model."""
-    laptop = Laptop(tmp_path, at_home)
-    laptop.write(TRAINING)
-    (tmp_path / "numbers.csv").write_text("3\n5\n")
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.json").write_text('{"factor": 3}')
-    return laptop
+def laptop(make_laptop: Callable[[Path], Laptop], tmp_path: Path) -> Laptop:
+    """A fresh one."""
+    return make_laptop(tmp_path)
