@@ -98,3 +98,17 @@ def test_its_package_is_there(family: ImageFamily) -> None:
 def _locked(path: Path) -> dict[str, str]:
     pins = re.findall(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", path.read_text(), re.MULTILINE)
     return dict(pins)
+
+
+def _framework_version(family: ImageFamily) -> str | None:
+    """What is locked of the package that has the framework's name, or begins with it."""
+    name = family.version_word or family.family
+    for package, version in _locked(family.requirements_lock).items():
+        if package == name or package.startswith(f"{name}-"):
+            return version
+    return None
+
+
+@pytest.mark.parametrize("family", [f for f in CATALOG.families if f.versions])
+def test_the_version_that_it_says_first_is_in_its_lock(family: ImageFamily) -> None:
+    assert _framework_version(family) in (family.versions[0], None)

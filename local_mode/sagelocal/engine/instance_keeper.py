@@ -28,6 +28,7 @@ from sagelocal.engine.forwarding import Connections, NoAnswer, TooSlow
 from sagelocal.engine.health import Patience, Problem, delay_after, ping
 from sagelocal.engine.loaded_models import LoadedModels
 from sagelocal.engine.models_api import ModelsApi
+from sagelocal.engine.version_notes import say_version
 from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, Runtime, RuntimeFault
 
 FIRST_RESTART_SECONDS = 0.1
@@ -311,6 +312,9 @@ class InstanceKeeper:
         for position, member in enumerate(self._members):
             self._next_end(0)
             self._runtime.prepare(member.spec.image)
+            say_version(
+                self._runtime, member.spec.image, member.spec.log_path, f"instance {self.id}"
+            )
             handle = self._runtime.start(member.spec)
             self._handles[position] = handle
             self._record(self.id, position, Placed(handle.runtime, handle.id))

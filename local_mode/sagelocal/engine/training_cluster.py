@@ -22,6 +22,7 @@ from sagelocal.engine.training_inbox import (
 )
 from sagelocal.engine.training_row import JobRow
 from sagelocal.engine.training_tools import TrainingTools, handles_of
+from sagelocal.engine.version_notes import say_version
 from sagelocal.runtime import feeding
 from sagelocal.runtime.interface import Exit, Handle
 
@@ -113,6 +114,8 @@ class Cluster:
     ) -> None:
         log_path = self._tools.logs.path(LOG_GROUP, run.log_stream)
         log_path.touch()
+        if host == spec.hosts[0] and not job.earlier_streams:
+            say_version(self._tools.runtime, spec.image, log_path, f"training-job {job.name}")
         pipes = self._tools.opt_ml(job, host.name).pipes
         if feeding.is_planned(pipes):
             feeding.start(pipes)

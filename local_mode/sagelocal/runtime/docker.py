@@ -151,6 +151,18 @@ class DockerRuntime:
                     return dict(found["Config"].get("Labels") or {})
         return self.images.labels(family) if family else None
 
+    def version_note(self, image: str) -> str | None:
+        """Where the name's version is not the family's, and it is the family's image that runs.
+
+        It may be so under the very name that was asked for: SDK local mode has it tagged.
+        """
+        family = self.images.resolve(image)
+        if family is None:
+            return None
+        with _engine_errors():
+            runs = self._image_id(self._references.get(image, image))
+            return self.images.version_note(image) if runs == self._image_id(family.tag) else None
+
     def can_overlay(self, folder: Path) -> bool:
         """The engine mounts as root; what this user may try tells what the file system can."""
         plain = not _SEPARATORS.intersection(str(folder.resolve()))
@@ -262,11 +274,15 @@ class DockerRuntime:
         return family.tag
 
     def _is_local(self, reference: str) -> bool:
+        return self._image_id(reference) is not None
+
+    def _image_id(self, reference: str) -> str | None:
+        """What the engine calls the image itself; None if there is none of that name."""
         try:
-            self._api.inspect_image(reference)  # type: ignore[no-untyped-call]  # lacks it in its stubs
+            found = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]  # lacks it in its stubs
         except NotFound:
-            return False
-        return True
+            return None
+        return str(found["Id"])
 
     # -- starting -------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@
     package = "sagelocal_linear_learner" # its import package, if it has one
     projects = ["train", "serve"]        # what it installs beside itself, from the checkout's root
     executables = ["train", "serve"]     # programs of this folder that are on its PATH
+    versions = ["1.9.1"]                 # of its framework: those it does the work of
+    version_word = "transformers"        # what stands before the version in its tags, if anything
 
     [environment]                        # what the Dockerfile's ENV lines say
     [labels]                             # what its LABEL lines say
@@ -31,6 +33,7 @@ from typing import Any
 
 from sagelocal.runtime.artifacts import Artifact, read_artifacts
 from sagelocal.runtime.interface import RuntimeFault, UnknownImage
+from sagelocal.runtime.versions import asked_for, is_among
 
 PYTHON = "python"
 TEMPLATE = "template"
@@ -38,7 +41,7 @@ TEMPLATE = "template"
 _ECR_URI = re.compile(
     r"(?:https?://)?\d{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+"
     r"\.(?:amazonaws\.com(?:\.cn)?|on\.aws|[a-z0-9.-]+)"
-    r"/(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?"
+    r"/(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?"
 )
 _IMAGE_KEYS = {
     "family": str,
@@ -48,7 +51,10 @@ _IMAGE_KEYS = {
     "package": str,
     "projects": list,
     "executables": list,
+    "versions": list,
+    "version_word": str,
 }
+_VERSION = re.compile(r"\d+(\.\d+)*")
 _REQUIRED_KEYS = ("family", "tag", "base", "names")
 
 
@@ -64,6 +70,8 @@ class ImageFamily:
     package: str | None = None
     projects: tuple[str, ...] = ()
     executables: tuple[Path, ...] = ()
+    versions: tuple[str, ...] = ()
+    version_word: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
@@ -128,6 +136,21 @@ class ImageCatalog:
             return self._by_repository.get(match["repository"])
         bare = uri.partition("@")[0]
         return self._by_tag.get(_with_tag(bare)) or self._by_family.get(bare)
+
+    def version_note(self, uri: str) -> str | None:
+        """A line with both versions, if a name asks for one that its family is not; else None."""
+        family = self.resolve(uri)
+        match = _ECR_URI.fullmatch(uri)
+        if family is None or match is None or not family.versions:
+            return None
+        asked = asked_for(match["tag"] or "", family.version_word)
+        if asked is None or is_among(asked, family.versions):
+            return None
+        name = family.version_word or family.family
+        return (
+            f"The image {uri} asks for {name} {asked}; {family.tag}, which runs in its place, has "
+            f"{name} {' and '.join(family.versions)}"
+        )
 
     def chain(self, family: ImageFamily) -> tuple[ImageFamily, ...]:
         """The family and what it builds on, the lowest first."""
@@ -216,6 +239,8 @@ def _read_family(path: Path) -> ImageFamily:
         package=image.get("package"),
         projects=tuple(image.get("projects", ())),
         executables=tuple(path.parent.resolve() / name for name in image.get("executables", ())),
+        versions=tuple(image.get("versions", ())),
+        version_word=image.get("version_word"),
         environment=_strings(path, document, "environment"),
         labels=_strings(path, document, "labels"),
         metrics=_metrics(path, document),
@@ -234,12 +259,15 @@ def _check_image_table(path: Path, image: Mapping[str, Any]) -> None:
         kind = _IMAGE_KEYS[key]
         if not isinstance(value, kind) or (not value and kind is str):
             raise RuntimeFault(f"{path}: {key} = {value!r} is not a {kind.__name__} with a value.")
-    for key in ("names", "projects", "executables"):
+    for key in ("names", "projects", "executables", "versions"):
         entries = image.get(key, [])
         if not all(isinstance(entry, str) and entry for entry in entries):
             raise RuntimeFault(
                 f"{path}: {key} = {entries!r} is not a list of strings with a value."
             )
+    for version in image.get("versions", []):
+        if not _VERSION.fullmatch(version):
+            raise RuntimeFault(f"{path}: versions names {version!r}, which is no version like 1.9.")
     for name in image.get("executables", []):
         if not os.access(path.parent / name, os.X_OK) or "/" in name:
             raise RuntimeFault(

@@ -123,6 +123,9 @@ class Runtime(Protocol):
     def labels(self, image: str) -> Mapping[str, str] | None:
         """The image's labels, or None if it is not known here. Raises RuntimeFault."""
 
+    def version_note(self, image: str) -> str | None:
+        """What a user should be told of a prepared image: that another version runs; else None."""
+
     def can_overlay(self, folder: Path) -> bool:
         """Whether mounts that are read-only or have a `scratch` below `folder` are kept here."""
 

@@ -176,6 +176,10 @@ class ProcessRuntime:
         family = self.images.resolve(image)
         return self.images.labels(family) if family else None
 
+    def version_note(self, image: str) -> str | None:
+        """Where the name's version is not the family's."""
+        return self.images.version_note(image)
+
     def can_overlay(self, folder: Path) -> bool:
         """Where namespaces are allowed and the file system can hold an overlay's layers."""
         return overlays_work(folder)

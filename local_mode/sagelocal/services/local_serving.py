@@ -22,6 +22,7 @@ from sagelocal.engine.extraction import BadArchive, extract
 from sagelocal.engine.health import Patience, Problem, delay_after, ping
 from sagelocal.engine.hosting_tools import CONTAINER_PORT
 from sagelocal.engine.log_tail import Tail
+from sagelocal.engine.version_notes import say_version
 from sagelocal.runtime.artifacts import CODE_FOLDER
 from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, Mount, Runtime
 from sagelocal.settings import Settings
@@ -107,7 +108,9 @@ def serve_model(
     name = f"sagelocal-serve-{uuid.uuid4().hex[:12]}"
     runtime.prepare(serving.image)
     tail = Tail(logs, LOG_GROUP, name)
-    handle = runtime.start(_spec(serving, name, logs))
+    spec = _spec(serving, name, logs)
+    say_version(runtime, spec.image, spec.log_path, name)
+    handle = runtime.start(spec)
     try:
         try:
             watcher.ready(_await_health(runtime, handle, settings, tail, watcher))

@@ -162,3 +162,26 @@ def test_containers_find_the_machine_at_an_address_of_its_bridge(docker_place: A
 def test_only_addresses_of_the_engines_networks_are_containers(docker_place: Any) -> None:
     assert not docker_place.runtime.is_container("192.0.2.200")
     assert not docker_place.runtime.is_container("not an address")
+
+
+def test_another_version_is_said_of_the_family_s_image_and_no_other(docker_place: Any) -> None:
+    """Also where SDK local mode has the family's image tagged with the name that it asked for."""
+    asked = f"763104351884.dkr.ecr.us-west-2.amazonaws.com/probe-repository:2.0.{os.getpid()}"
+    docker_place.runtime.prepare(asked)
+    note = docker_place.runtime.version_note(asked)
+    _docker("tag", "sagelocal/probe:test", asked)
+    try:
+        later = docker_place.open()
+        later.prepare(asked)
+        tagged = later.version_note(asked)
+        _docker("tag", "sagelocal/base:1", asked)
+        other = later.version_note(asked)
+    finally:
+        _docker("rmi", "--no-prune", asked)
+
+    assert note == (
+        f"The image {asked} asks for probe 2.0.{os.getpid()}; sagelocal/probe:test, which runs in "
+        "its place, has probe 2.1.0"
+    )
+    assert tagged == note
+    assert other is None

@@ -272,3 +272,17 @@ def test_a_serverless_variant_is_served(hosting: Any) -> None:
     assert found["ProductionVariants"][0]["CurrentServerlessConfig"] == serverless
     assert "CurrentInstanceCount" not in found["ProductionVariants"][0]
     assert hosting.invoke("echo") == b"hello"
+
+
+def test_another_version_is_said_in_the_first_line_of_the_log_and_the_plane_s(hosting: Any) -> None:
+    asked = "763104351884.dkr.ecr.us-east-1.amazonaws.com/test-echo-training:2.0.0-cpu-py3"
+    hosting.deploy("echo", hosting.container(asked))
+
+    note = (
+        f"The image {asked} asks for test-echo 2.0.0; sagelocal/test-echo:1, which runs in its "
+        "place, has test-echo 2.1.0"
+    )
+    (lines,) = hosting.log_lines("echo").values()
+    assert [line for line in lines if "asks for" in line] == [note]
+    assert lines[0] == note
+    assert hosting.plane.log().count(note) == 1

@@ -68,6 +68,7 @@ class ScriptRuntime:
         self._root = root
         self.slow_images_ready = threading.Event()
         self.removed_networks: list[str] = []
+        self.notes: dict[str, str] = {}
         # How many more starts find the runtime out of reach.
         self.failures = 0
         root.mkdir(parents=True, exist_ok=True)
@@ -79,6 +80,9 @@ class ScriptRuntime:
             self.slow_images_ready.wait(30)
         elif not Path(image).exists():
             raise UnknownImage(f"no image answers to {image!r}")
+
+    def version_note(self, image: str) -> str | None:
+        return self.notes.get(image)
 
     def labels(self, image: str) -> dict[str, str]:
         return {}

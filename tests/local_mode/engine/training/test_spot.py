@@ -189,3 +189,18 @@ def test_a_job_that_waits_for_its_next_attempt_can_be_stopped(bench: Any) -> Non
     bench.engine.stop(arn)
     job = bench.wait(arn)
     assert (job.status, job.retries) == ("Stopped", 1)
+
+
+def test_another_version_is_said_once_in_a_job_s_life(bench: Any) -> None:
+    image = bench.image(EPOCHS)
+    bench.runtime.notes[image] = "asks for 1.0, has 2.0"
+    arn = bench.add("job", image, **SPOT)
+    bench.engine.submit(arn)
+    bench.wait_for_line(arn, "waiting")
+    first = bench.lines(bench.job(arn))
+
+    bench.engine.interrupt(arn)
+    second = bench.lines(bench.wait(arn))
+
+    assert first[0] == "asks for 1.0, has 2.0"
+    assert second[0].startswith("resumed at 1")

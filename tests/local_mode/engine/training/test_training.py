@@ -404,3 +404,18 @@ def test_adds_less_than_half_a_second_to_the_container(bench: Any) -> None:
     total = time.monotonic() - started
     training = next(t for t in job.transitions if t.status == "Training")
     assert total - (training.ended_at - training.started_at) < 0.5
+
+
+def test_another_version_is_said_in_the_first_line_of_the_first_host(
+    bench: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = bench.image("print('training', flush=True)")
+    bench.runtime.notes[image] = "asks for 1.0, has 2.0"
+
+    two = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    job = bench.run("job", image, ResourceConfig=two)
+
+    assert bench.lines(job, "algo-1") == ["asks for 1.0, has 2.0", "training"]
+    assert bench.lines(job, "algo-2") == ["training"]
+    said = [r.getMessage() for r in caplog.records if "asks for" in r.getMessage()]
+    assert said == ["training-job job: asks for 1.0, has 2.0"]
