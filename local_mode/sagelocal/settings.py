@@ -13,6 +13,8 @@ from typing import Literal
 
 RuntimeName = Literal["auto", "docker", "process"]
 
+_REGISTRY = re.compile(r"(?:[a-zA-Z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -34,6 +36,17 @@ class Settings:
     )
     containers_dir: Path | None = field(
         default=None, metadata={"help": "folder of image families; found beside sagelocal if unset"}
+    )
+    ecr_registry: str | None = field(
+        default=None,
+        metadata={
+            "help": "HOST:PORT of an image registry that holds what is pushed; without one images "
+            "stay at the Docker engine that built them"
+        },
+    )
+    ecr_password_file: Path | None = field(
+        default=None,
+        metadata={"help": "file with the password of the user AWS at that registry, if it has one"},
     )
     ping_timeout_seconds: float = field(
         default=2.0, metadata={"help": "one /ping must answer within this"}
@@ -84,6 +97,11 @@ class Settings:
             raise ValueError(f"account is {self.account!r}; it must be 12 digits")
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port is {self.port}; it must be at least 0 and at most 65535")
+        if self.ecr_registry is not None and not _REGISTRY.fullmatch(self.ecr_registry):
+            raise ValueError(
+                f"ecr_registry is {self.ecr_registry!r}; it must be HOST or HOST:PORT, without a "
+                "scheme or a path"
+            )
         for each in fields(self):
             value = getattr(self, each.name)
             if each.name.endswith(("_timeout_seconds", "_bytes")) and value is not None:

@@ -27,7 +27,7 @@ from sagelocal.gateway.server import serve
 from sagelocal.settings import Settings
 
 settings = json.loads(sys.argv[1])
-for name in {"data_dir", "containers_dir"} & set(settings):
+for name in {"data_dir", "containers_dir", "ecr_password_file"} & set(settings):
     settings[name] = Path(settings[name])
 serve(Settings(**settings), lambda url: print(url, flush=True))
 """

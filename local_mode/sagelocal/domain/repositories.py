@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-MUTABLE = "MUTABLE"
+MUTABLE, IMMUTABLE = "MUTABLE", "IMMUTABLE"
 # The mode, and whether it freezes the tags that its exclusion filters do not name.
 _FROZEN = {
     "MUTABLE": False,
@@ -25,9 +25,9 @@ _FROZEN = {
     "IMMUTABLE_WITH_EXCLUSION": True,
 }
 
-_BY_DIGEST = re.compile(
+_URI = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?"
-    r"/(?P<name>[a-z0-9._/-]+)(?::[\w.-]+)?@(?P<digest>sha256:[0-9a-f]{64})"
+    r"/(?P<name>[a-z0-9._/-]+)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 
 
@@ -44,19 +44,21 @@ class AlreadyPushed(Exception):
 
 
 @dataclass(frozen=True)
-class ImageByDigest:
-    """What a URI such as `111122223333.dkr.ecr.us-east-1.amazonaws.com/name@sha256:...` says."""
+class ImageUri:
+    """What a URI such as `111122223333.dkr.ecr.us-east-1.amazonaws.com/name:tag` says."""
 
     arn: str
-    digest: str
+    name: str
+    tag: str | None
+    digest: str | None
 
     @classmethod
-    def parse(cls, uri: str) -> ImageByDigest | None:
-        """Read the URI of an image in ECR by its digest; None for any other."""
-        if (match := _BY_DIGEST.fullmatch(uri)) is None:
+    def parse(cls, uri: str) -> ImageUri | None:
+        """Read the URI of an image in ECR; None for any other."""
+        if (match := _URI.fullmatch(uri)) is None:
             return None
         arn = "arn:aws:ecr:{region}:{account}:repository/{name}".format(**match.groupdict())
-        return cls(arn, match["digest"])
+        return cls(arn, match["name"], match["tag"], match["digest"])
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ class Manifest:
     def digest(self) -> str:
         """`sha256:` and 64 hexadecimal digits."""
         return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it names manifests, one for each platform, and no layers."""
+        return "manifests" in json.loads(self.text)
 
     @property
     def config_digest(self) -> str | None:
@@ -138,7 +145,7 @@ class Repository:
         there = self.find(manifest.digest, None)
         if there and (tag is None or tag in there.tags):
             raise AlreadyPushed
-        if tag is not None and self.find(None, tag) and self._is_frozen(tag):
+        if tag is not None and self.find(None, tag) and self.is_frozen(tag):
             raise TagIsImmutable(tag)
         tags = {*(there.tags if there else ()), *([tag] if tag else [])}
         pushed_at = there.pushed_at if there else now
@@ -149,6 +156,25 @@ class Repository:
             if image.digest != manifest.digest
         )
         return replace(self, images=(*others, new))
+
+    def is_frozen(self, tag: str) -> bool:
+        """Whether the tag stays on the image that has it first."""
+        excluded = any(fnmatch.fnmatchcase(tag, pattern) for pattern in self.exclusions)
+        return _FROZEN[self.mutability] is not excluded
+
+    def with_tags(self, tagged: Mapping[str, Manifest], now: float) -> Repository:
+        """As a registry has it: these tags and no others. An image that lost its tags stays."""
+        manifests = {image.digest: image.manifest for image in self.images}
+        manifests |= {manifest.digest: manifest for manifest in tagged.values()}
+        since = {image.digest: image.pushed_at for image in self.images}
+        tags: dict[str, list[str]] = {digest: [] for digest in manifests}
+        for tag, manifest in sorted(tagged.items()):
+            tags[manifest.digest].append(tag)
+        images = (
+            RepositoryImage(manifest, tuple(tags[digest]), since.get(digest, now))
+            for digest, manifest in manifests.items()
+        )
+        return replace(self, images=tuple(images))
 
     def without(self, image: RepositoryImage, tag: str | None) -> Repository:
         """Without the tag, and without the image if that was its last or no tag is given."""
@@ -188,10 +214,6 @@ class Repository:
             lifecycle_policy=document["lifecycle_policy"],
             images=tuple(_images(document["images"])),
         )
-
-    def _is_frozen(self, tag: str) -> bool:
-        excluded = any(fnmatch.fnmatchcase(tag, pattern) for pattern in self.exclusions)
-        return _FROZEN[self.mutability] is not excluded
 
 
 def _images(documents: Iterable[Mapping[str, Any]]) -> Iterable[RepositoryImage]:

@@ -33,6 +33,7 @@ from sagelocal.gateway.listening import listen
 from sagelocal.runtime.interface import RuntimeFault
 from sagelocal.services.calls import OperationTable
 from sagelocal.settings import Settings
+from sagelocal.store.registry import RegistryError
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
@@ -107,7 +108,7 @@ class PlaneApplication(BaseApplication):
         self._listener.close()
         try:
             plane = self._plane.enter_context(self._open_plane(self._settings))
-        except (RuntimeFault, OSError, sqlite3.Error) as error:
+        except (RuntimeFault, RegistryError, OSError, sqlite3.Error) as error:
             raise AppImportError(f"cannot start: {error}") from error
         self._listen_to_containers(plane.runtime.host_address())
         return create_app(plane, self._operations, pid=self._arbiter_pid)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import cast
 
 from sagelocal.runtime.images import ImageCatalog
-from sagelocal.runtime.interface import Runtime
+from sagelocal.runtime.interface import PushedNames, Runtime
 from sagelocal.runtime.ping import engine_answers
 from sagelocal.runtime.process import ProcessRuntime
 from sagelocal.settings import Settings
 
 
 def choose_runtime(
-    settings: Settings, images: ImageCatalog, pushed: Callable[[str], str | None] = lambda _: None
+    settings: Settings, images: ImageCatalog, pushed: PushedNames | None = None
 ) -> Runtime:
     """The runtime to use; for `pushed` see DockerRuntime.
 

@@ -29,7 +29,7 @@ import math
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -51,6 +51,8 @@ from sagelocal.runtime.interface import (
     Exit,
     Handle,
     JobNetwork,
+    Pull,
+    PushedNames,
     RuntimeFault,
     RuntimeUnavailable,
 )
@@ -87,15 +89,15 @@ _MAX_POOL_SIZE = 64
 class DockerRuntime:
     """Runs images at the engine of DOCKER_HOST; `folder` holds positions in logs.
 
-    `pushed` gives the engine's own name of an image that a URI names by the digest it got when it
-    was pushed; None for any other URI.
+    `pushed` knows the images of repositories here: the engine's own name of one that a URI names by
+    the digest it got when it was pushed, and what to pull where a registry has it.
 
     Raises RuntimeUnavailable if no engine answers.
     """
 
     folder: Path
     images: ImageCatalog
-    pushed: Callable[[str], str | None] = lambda _: None
+    pushed: PushedNames | None = None
     _references: dict[str, str] = field(default_factory=dict, init=False)
     _addresses: dict[str, str] = field(default_factory=dict, init=False)
     _followers: dict[str, LogFollower] = field(default_factory=dict, init=False)
@@ -137,7 +139,9 @@ class DockerRuntime:
         return 0
 
     def prepare(self, image: str) -> None:
-        """Find the image: the local image of that very name, else that of the family it means."""
+        """Find the image: pull it where a registry has it, else the local image of that very name,
+        else that of the family it means.
+        """
         with _engine_errors():
             self._references[image] = self._reference(image)
 
@@ -145,6 +149,9 @@ class DockerRuntime:
         """The local image's labels, or those of its family, which need not be built yet."""
         family = self.images.resolve(image)
         with _engine_errors():
+            pull = self.pushed.to_pull(image) if self.pushed else None
+            if pull is not None:
+                image = self._pulled(pull)
             for reference in (image, *([family.tag] if family else [])):
                 with contextlib.suppress(NotFound):
                     found = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
@@ -254,9 +261,12 @@ class DockerRuntime:
     # -- images ---------------------------------------------------------------------------------
 
     def _reference(self, image: str) -> str:
+        pull = self.pushed.to_pull(image) if self.pushed else None
+        if pull is not None:
+            return self._pulled(pull)
         if self._is_local(image):
             return image
-        pushed = self.pushed(image)
+        pushed = self.pushed.engine_name(image) if self.pushed else None
         if pushed is not None and self._is_local(pushed):
             return pushed
         family = self.images.resolve(image)
@@ -272,6 +282,22 @@ class DockerRuntime:
                 f"It means {family.tag}, which is not built: `{self.images.how_to_build(family)}`.",
             )
         return family.tag
+
+    def _pulled(self, pull: Pull) -> str:
+        """Whatever a tag is on by now, as the cloud has it."""
+        login = {"username": pull.user, "password": pull.password} if pull.user else {}
+        try:
+            for event in self._api.pull(
+                pull.reference, stream=True, decode=True, auth_config=login
+            ):
+                if "error" in event:
+                    raise RuntimeFault(f"{pull.reference} cannot be pulled: {event['error']}")
+        except APIError as error:
+            raise RuntimeFault(
+                f"{pull.reference} cannot be pulled: {_explanation(error)}. `aws ecr list-images` "
+                "says what is in the repository."
+            ) from error
+        return pull.reference
 
     def _is_local(self, reference: str) -> bool:
         return self._image_id(reference) is not None

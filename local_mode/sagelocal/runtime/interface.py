@@ -28,6 +28,27 @@ class RuntimeUnavailable(RuntimeFault):
 
 
 @dataclass(frozen=True)
+class Pull:
+    """An image in a registry, and who asks for it there: nobody if `user` is None."""
+
+    reference: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+class PushedNames(Protocol):
+    """What a runtime asks of the repositories that images were pushed to."""
+
+    def engine_name(self, uri: str) -> str | None:
+        """The engine's own name of an image by digest that it built itself; None for others."""
+        ...
+
+    def to_pull(self, uri: str) -> Pull | None:
+        """What to pull it by, where a registry has it; None for others."""
+        ...
+
+
+@dataclass(frozen=True)
 class Mount:
     """A host folder or file at a path of the container. Paths below /opt/ml for both runtimes.
 

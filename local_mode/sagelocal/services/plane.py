@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from sagelocal.engine.async_invocations import AsyncInvocations
 from sagelocal.engine.data_capture import CaptureWriter
 from sagelocal.engine.hosting import HostingEngine
-from sagelocal.engine.pushed_images import engine_name
+from sagelocal.engine.pushed_images import PushedImages
 from sagelocal.engine.training import TrainingEngine
 from sagelocal.runtime.choose import choose_runtime
 from sagelocal.runtime.images import ImageCatalog
@@ -19,6 +18,7 @@ from sagelocal.settings import Settings
 from sagelocal.store.database import Database
 from sagelocal.store.logs import LogStore
 from sagelocal.store.objects import ObjectStore
+from sagelocal.store.registry import Registry
 from sagelocal.store.resources import Resources
 
 
@@ -31,6 +31,7 @@ class Plane:
     objects: ObjectStore
     logs: LogStore
     images: ImageCatalog
+    registry: Registry | None
     runtime: Runtime
     training: TrainingEngine
     hosting: HostingEngine
@@ -53,7 +54,12 @@ def open_plane(settings: Settings, images: ImageCatalog | None = None) -> Iterat
     objects = ObjectStore(database, data / "objects")
     logs = LogStore(data / "logs")
     images = images or ImageCatalog.load(settings.containers_dir)
-    runtime = choose_runtime(settings, images, functools.partial(engine_name, resources))
+    registry = (
+        Registry.open(settings.ecr_registry, settings.ecr_password_file)
+        if settings.ecr_registry
+        else None
+    )
+    runtime = choose_runtime(settings, images, PushedImages(resources, registry))
     training = TrainingEngine(
         resources, objects, logs, runtime, settings, folder=data / "training-jobs"
     )
@@ -70,6 +76,7 @@ def open_plane(settings: Settings, images: ImageCatalog | None = None) -> Iterat
             objects,
             logs,
             images,
+            registry,
             runtime,
             training,
             hosting,

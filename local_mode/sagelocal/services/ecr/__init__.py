@@ -10,7 +10,7 @@
 | `found` | one repository of a request, whichever of both it is |
 
 Pushed layers are not kept here: what a repository knows of an image is its manifest, and the image
-itself is at the Docker engine that built it.
+itself is at the Docker engine that built it, or in the registry of `Settings.ecr_registry`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from sagelocal.services.calls import Call, OperationTable, Params, Result
-from sagelocal.services.ecr.found import registry_address
+from sagelocal.services.ecr.found import registry_url
+from sagelocal.store.registry import USER
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
@@ -22,22 +23,23 @@ def _get_authorization_token(plane: Plane, call: Call, params: Params) -> Result
     return {
         "authorizationData": [
             {
-                "authorizationToken": _token(),
+                "authorizationToken": _token(plane),
                 "expiresAt": expires,
-                "proxyEndpoint": f"https://{registry_address(call, registry)}",
+                "proxyEndpoint": registry_url(plane, call, registry),
             }
             for registry in params.get("registryIds") or [call.scope.account]
         ]
     }
 
 
-def _token() -> str:
-    """User and password in base64.
+def _token(plane: Plane) -> str:
+    """User and password in base64: the registry's own password, where it asks for one.
 
     The SageMaker SDK takes the user off by stripping the letters A, W, S and the colon from both
     ends, so a password must neither begin nor end with one; hexadecimal digits have none of them.
     """
-    return base64.b64encode(f"AWS:{secrets.token_hex(32)}".encode()).decode()
+    password = plane.registry.password if plane.registry else None
+    return base64.b64encode(f"{USER}:{password or secrets.token_hex(32)}".encode()).decode()
 
 
 OPERATIONS: OperationTable = {("ecr", "GetAuthorizationToken"): _get_authorization_token}

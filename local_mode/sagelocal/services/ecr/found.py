@@ -1,8 +1,14 @@
-"""The repository that a request is about: one of the caller's own, or an image family's."""
+"""The repository that a request is about: one of the caller's own, or an image family's.
+
+With a registry behind the plane, that holds the images of the caller's own repositories: a request
+about images looks there first, and what the plane keeps of them is when they were first seen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +16,7 @@ from sagelocal.domain.repositories import Repository
 from sagelocal.protocol.faults import Fault
 from sagelocal.services.calls import Call, Params
 from sagelocal.services.ecr import families
+from sagelocal.store.registry import RegistryError, tagged
 from sagelocal.store.resources import Query, Resource
 
 if TYPE_CHECKING:
@@ -35,9 +42,20 @@ def registry_of(call: Call, params: Params) -> str:
     return str(params.get("registryId") or call.scope.account)
 
 
-def registry_address(call: Call, registry: str) -> str:
-    """The host name of a registry in the caller's region."""
-    return f"{registry}.dkr.ecr.{call.scope.region}.amazonaws.com"
+def registry_url(plane: Plane, call: Call, registry: str) -> str:
+    """Where a registry is: the caller's own is the one behind the plane, if there is one."""
+    if plane.registry is not None and registry == call.scope.account:
+        return plane.registry.url
+    return f"https://{registry}.dkr.ecr.{call.scope.region}.amazonaws.com"
+
+
+def repository_uri(plane: Plane, call: Call, found: Found) -> str:
+    """What images of a repository are called, before a tag or a digest."""
+    if found.is_family:
+        host = f"{found.registry}.dkr.ecr.{call.scope.region}.amazonaws.com"
+    else:
+        host = registry_url(plane, call, found.registry).partition("://")[2]
+    return f"{host}/{found.name}"
 
 
 def arn_of(call: Call, registry: str, name: str) -> str:
@@ -68,6 +86,29 @@ def require(plane: Plane, call: Call, params: Params, name: str | None = None) -
     if family is None:
         raise not_found(plane, call, registry, name)
     return Found(registry, name, families.made_at(family), families.content(family), True)
+
+
+def require_images(plane: Plane, call: Call, params: Params) -> Found:
+    """The same, with its images as the registry behind the plane has them now. Raises Fault."""
+    found = require(plane, call, params)
+    if plane.registry is None or found.is_family:
+        return found
+    known = {image.digest: image.manifest for image in found.content.images}
+    with registry_faults():
+        now_there = dict(tagged(plane.registry, found.name, known))
+    if found.content.with_tags(now_there, 0) == found.content:
+        return found
+    now = time.time()
+    return change(plane, call, params, lambda old: old.with_tags(now_there, now))
+
+
+@contextlib.contextmanager
+def registry_faults() -> Iterator[None]:
+    """Tell the client what is the matter with the registry, as ECR tells its own troubles."""
+    try:
+        yield
+    except RegistryError as error:
+        raise Fault("ServerException", str(error), status=500) from error
 
 
 def change(

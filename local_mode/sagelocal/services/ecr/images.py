@@ -1,7 +1,7 @@
 """Images of a repository: put, list, describe, get and delete (ECR API reference).
 
 A family answers with every tag, since notebooks name versions of an algorithm that are all one
-image here.
+image here. With a registry behind the plane, manifests are put there and deleted there.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from sagelocal.domain.repositories import (
 )
 from sagelocal.protocol.faults import Fault
 from sagelocal.services.calls import Call, OperationTable, Params, Result
-from sagelocal.services.ecr.found import Found, change, require
+from sagelocal.services.ecr.found import Found, change, registry_faults, require_images
 from sagelocal.services.ecr.pages import page
+from sagelocal.store.registry import PartsMissing, Registry
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
 
 
 def put_image(plane: Plane, call: Call, params: Params) -> Result:
-    """Keep a manifest, under a tag if one is given. What it refers to is not looked for."""
+    """Keep a manifest, under a tag if one is given. Only a registry looks for what it refers to."""
     try:
         manifest = Manifest.parse(params["imageManifest"], params.get("imageManifestMediaType"))
     except InvalidManifest as error:
@@ -44,8 +45,16 @@ def put_image(plane: Plane, call: Call, params: Params) -> Result:
             f"The provided digest '{digest}' does not match the manifest's '{manifest.digest}'",
         )
     now = time.time()
+
+    def pushed(old: Repository) -> Repository:
+        new = old.push(manifest, tag, now)
+        if plane.registry is not None:
+            _put_in_registry(plane.registry, params["repositoryName"], manifest, tag)
+        return new
+
+    require_images(plane, call, params)
     try:
-        found = change(plane, call, params, lambda old: old.push(manifest, tag, now))
+        found = change(plane, call, params, pushed)
     except AlreadyPushed as error:
         raise Fault(
             "ImageAlreadyExistsException",
@@ -64,9 +73,24 @@ def put_image(plane: Plane, call: Call, params: Params) -> Result:
     return {"image": _got(found, image, tag)}
 
 
+def _put_in_registry(registry: Registry, name: str, manifest: Manifest, tag: str | None) -> None:
+    try:
+        with registry_faults():
+            registry.put(name, tag or manifest.digest, manifest)
+    except Fault as fault:
+        if not isinstance(fault.__cause__, PartsMissing):
+            raise
+        code = (
+            "ReferencedImagesNotFoundException" if manifest.is_index else "LayersNotFoundException"
+        )
+        raise Fault(
+            code, f"The registry at {registry.address} has no {fault.message} in {name!r}"
+        ) from fault
+
+
 def list_images(plane: Plane, call: Call, params: Params) -> Result:
     """A page of digests and tags: an entry for each tag, and one for an image that has none."""
-    found = require(plane, call, params)
+    found = require_images(plane, call, params)
     status = params.get("filter", {}).get("tagStatus", "ANY")
     ids = [_id(image, tag) for image in found.content.images for tag in image.tags or (None,)]
     wanted = [each for each in ids if _has_status(status, "imageTag" in each)]
@@ -76,7 +100,7 @@ def list_images(plane: Plane, call: Call, params: Params) -> Result:
 
 def describe_images(plane: Plane, call: Call, params: Params) -> Result:
     """The images that are named, or a page of all."""
-    found = require(plane, call, params)
+    found = require_images(plane, call, params)
     if params.get("imageIds"):
         images: dict[str, RepositoryImage] = {}
         for wanted in params["imageIds"]:
@@ -93,7 +117,7 @@ def describe_images(plane: Plane, call: Call, params: Params) -> Result:
 
 def batch_get_image(plane: Plane, call: Call, params: Params) -> Result:
     """The manifests of the images that are named; what is not there is told beside them."""
-    found = require(plane, call, params)
+    found = require_images(plane, call, params)
     images, failures = [], []
     for wanted in params["imageIds"]:
         image = _find(found, wanted)
@@ -105,24 +129,39 @@ def batch_get_image(plane: Plane, call: Call, params: Params) -> Result:
 
 
 def batch_delete_image(plane: Plane, call: Call, params: Params) -> Result:
-    """Take off tags, or delete images by digest; the engine's own copy stays."""
+    """Take off tags, or delete images by digest; an engine's own copy stays."""
     deleted: list[Mapping[str, str]] = []
     failures: list[Mapping[str, Any]] = []
+
+    found = require_images(plane, call, params)
 
     def without(content: Repository) -> Repository:
         for wanted in params["imageIds"]:
             image = content.find(wanted.get("imageDigest"), wanted.get("imageTag"))
             if image is None or not wanted:
-                failures.append(_failure(require(plane, call, params), wanted))
+                failures.append(_failure(found, wanted))
                 continue
             tag = wanted.get("imageTag")
             tags = (tag,) if tag else image.tags or (None,)
             deleted.extend(_id(image, each) for each in tags)
             content = content.without(image, tag)
+            if plane.registry is not None:
+                left = content.find(image.digest, None)
+                _delete_in_registry(plane.registry, found.name, image, left)
         return content
 
     change(plane, call, params, without)
     return {"imageIds": deleted, "failures": failures}
+
+
+def _delete_in_registry(
+    registry: Registry, name: str, image: RepositoryImage, left: RepositoryImage | None
+) -> None:
+    """A registry deletes an image with all its tags: those that are left are put again."""
+    with registry_faults():
+        registry.delete(name, image.digest)
+        for tag in left.tags if left else ():
+            registry.put(name, tag, image.manifest)
 
 
 def _find(found: Found, wanted: Mapping[str, str]) -> RepositoryImage | None:

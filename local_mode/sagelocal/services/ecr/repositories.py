@@ -16,9 +16,11 @@ from sagelocal.services.ecr.found import (
     all_repositories,
     arn_of,
     change,
-    registry_address,
+    registry_faults,
     registry_of,
+    repository_uri,
     require,
+    require_images,
 )
 from sagelocal.services.ecr.pages import page
 from sagelocal.store.resources import AlreadyExists, Resource
@@ -54,31 +56,36 @@ def create_repository(plane: Plane, call: Call, params: Params) -> Result:
             f"The repository with name '{name}' already exists in the registry with id "
             f"'{registry}'",
         ) from error
-    return {"repository": _described(call, Found(registry, name, now, content))}
+    return {"repository": _described(plane, call, Found(registry, name, now, content))}
 
 
 def describe_repositories(plane: Plane, call: Call, params: Params) -> Result:
     """The repositories that are named, or a page of all by name."""
     if wanted := params.get("repositoryNames"):
         named = [require(plane, call, params, name) for name in wanted]
-        return {"repositories": [_described(call, found) for found in named]}
+        return {"repositories": [_described(plane, call, found) for found in named]}
     found, more = page(
         list(all_repositories(plane, call, registry_of(call, params)).values()), params
     )
-    return {"repositories": [_described(call, each) for each in found], **more}
+    return {"repositories": [_described(plane, call, each) for each in found], **more}
 
 
 def delete_repository(plane: Plane, call: Call, params: Params) -> Result:
     """Forget a repository of one's own, with its images only by `force`."""
-    found = change(plane, call, params, lambda content: content)
+    change(plane, call, params, lambda content: content)
+    found = require_images(plane, call, params)
     if found.content.images and not params.get("force", False):
         raise Fault(
             "RepositoryNotEmptyException",
             f"The repository with name '{found.name}' in registry with id '{found.registry}' "
             "cannot be deleted because it still contains images",
         )
+    if plane.registry is not None:
+        with registry_faults():
+            for image in found.content.images:
+                plane.registry.delete(found.name, image.digest)
     plane.resources.delete(arn_of(call, found.registry, found.name))
-    return {"repository": _described(call, found)}
+    return {"repository": _described(plane, call, found)}
 
 
 def put_image_tag_mutability(plane: Plane, call: Call, params: Params) -> Result:
@@ -162,11 +169,11 @@ def _named(found: Found) -> dict[str, str]:
     return {"registryId": found.registry, "repositoryName": found.name}
 
 
-def _described(call: Call, found: Found) -> Mapping[str, Any]:
+def _described(plane: Plane, call: Call, found: Found) -> Mapping[str, Any]:
     return {
         "repositoryArn": arn_of(call, found.registry, found.name),
         **_named(found),
-        "repositoryUri": f"{registry_address(call, found.registry)}/{found.name}",
+        "repositoryUri": repository_uri(plane, call, found),
         "createdAt": found.created_at,
         **_told_mutability(found.content),
         "imageScanningConfiguration": {"scanOnPush": found.content.scan_on_push},
