@@ -18,13 +18,14 @@ export SAGELOCAL_TEST_CLIENTS := $(CACHE)/clients/bin/python
 export SAGELOCAL_TEST_MXNET := $(CACHE)/mxnet/bin/python
 export SAGELOCAL_TEST_PEERS := $(CACHE)/peers/bin/python
 export SAGELOCAL_BENCH_WRK := $(or $(shell command -v wrk),$(CACHE)/wrk/wrk)
+export SAGELOCAL_TEST_REGISTRY := $(or $(shell command -v docker-registry),$(CACHE)/docker-registry/usr/bin/docker-registry)
 SERVING_PEERS := mlserver bentoml litserve mlflow flask
 
 UV := $(shell command -v uv 2>/dev/null || echo $(CACHE)/tools/bin/uv)
 BIN := .venv/bin
 SOURCES := train serve local_mode containers tests
 
-.PHONY: help setup clients mxnet peers serving-peers lock check fix test fuzz test-docker demo bench base images clean
+.PHONY: help setup clients mxnet peers serving-peers registry lock check fix test fuzz test-docker demo bench base images clean
 
 help: ## this list
 	@echo "sagelocal: SageMaker notebooks, scripts and containers on one laptop"
@@ -37,6 +38,8 @@ setup: .venv/.stamp ## the development environment, in .venv
 clients: $(CACHE)/clients/.stamp ## the SageMaker SDK, boto3 and the AWS CLI, in an environment of their own
 mxnet: $(CACHE)/mxnet/.stamp ## mxnet 1.9.1, the oracle for artifacts, in an environment of its own
 peers: $(CACHE)/peers/.stamp ## the libraries that our readers are measured against, in an environment of their own
+
+registry: $(SAGELOCAL_TEST_REGISTRY) ## an image registry, for the tests that push
 
 check: setup ## format, lint, types, import contracts, locks; changes nothing
 	$(UV) lock --check
@@ -55,7 +58,7 @@ test: setup clients mxnet ## every test that needs no Docker; ARGS="-k name" for
 fuzz: setup ## more than ten thousand requests of all kinds to real servers; FUZZ=600 of each kind to each
 	SAGELOCAL_FUZZ_EXAMPLES=$(FUZZ) $(BIN)/pytest -q tests/serve/fuzz
 
-test-docker: setup clients mxnet images ## every test that needs a Docker engine
+test-docker: setup clients mxnet registry images ## every test that needs a Docker engine
 	$(BIN)/pytest -n 3 --dist loadfile -m docker $(ARGS)
 
 demo: setup clients mxnet $(if $(filter docker,$(RUNTIME)),base image-base image-linear_learner) ## a whole notebook against a fresh control plane; RUNTIME=docker for Docker
@@ -73,6 +76,12 @@ images: setup base $(filter-out image-template,$(patsubst containers/%/Dockerfil
 
 image-%: setup base ## one family's Docker image: make image-linear_learner
 	$(BIN)/sagelocal build $(subst _,-,$*)
+
+check-%: image-% ## one family's image against the contracts: make check-xgboost; ARGS="--strict" for more
+	$(BIN)/sagelocal check $(subst _,-,$*) $(ARGS)
+
+push-%: image-% ## one family's image to ECR: make push-xgboost ARGS="--repository team/xgboost --dry-run"
+	$(BIN)/sagelocal push $(subst _,-,$*) $(ARGS)
 
 lock: $(UV) ## compile every lock anew
 	$(UV) lock --upgrade
@@ -105,6 +114,13 @@ $(CACHE)/wrk/wrk:
 	printf '#!/bin/sh\nLD_LIBRARY_PATH=$$(ls -d %s/usr/lib/*-linux-gnu) exec %s/usr/bin/wrk "$$@"\n' \
 	  "$(@D)" "$(@D)" > $@
 	chmod +x $@
+
+# An image registry to push to, from Debian's package, unpacked here too.
+$(CACHE)/docker-registry/usr/bin/docker-registry:
+	@mkdir -p $(CACHE)/docker-registry
+	cd $(CACHE)/docker-registry && \
+	  { apt-get download -q docker-registry || { apt-get update -qq && apt-get download -q docker-registry; }; } && \
+	  dpkg -x docker-registry_*.deb .
 
 # The machine's private CA bundle for package downloads inside builds; never part of an image.
 .build/ca.pem:

@@ -19,6 +19,7 @@ COMMANDS = {
     "images": "sagelocal.cli.images:images",
     "train": "sagelocal.cli.train:train",
     "check": "sagelocal.cli.check:check",
+    "push": "sagelocal.cli.push:push",
     "serve": "sagelocal.cli.serve:serve",
     "invoke": "sagelocal.cli.invoke:invoke",
     "logs": "sagelocal.cli.logs:logs",

@@ -1,0 +1,7 @@
+"""What stops a push."""
+
+from __future__ import annotations
+
+
+class PushError(Exception):
+    """What happened, with its value, and the next step: one line for the user."""
