@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from sagelocal.check import rules
 from sagelocal.check.archives import Tree, joined
 from sagelocal.check.containers import LISTEN_PORT, Container, Engine, Plan, StartError
-from sagelocal.check.findings import Finding, broken, kept, skipped
+from sagelocal.check.findings import Finding, Outcome, broken, kept, skipped
 from sagelocal.check.requests import Answer, Line, invoke, send
 from sagelocal.check.subject import LABEL_BIND_TO_PORT, Subject
 
@@ -35,6 +34,9 @@ _UNKNOWN_TYPE = "application/x-sagelocal-unknown"
 _LOOK_SECONDS = 0.05
 _GRACE_TO_COME_UP = 30.0  # of runs beside the whole one, once that came up faster
 _SIGKILLED = 137
+# What a sample request tells, and what is tried with it when it is answered.
+_OF_ANSWER = (rules.INVOCATION, rules.ANSWER_TIME)
+_OF_ANSWERS = (rules.CONCURRENCY, rules.PING_TIME, rules.KEEP_ALIVE)
 _PARAMETERS = {"MaxConcurrentTransforms": int, "BatchStrategy": str, "MaxPayloadInMB": int}
 _ORPHAN_SECONDS = 0.2
 _ORPHAN = f"(sleep {_ORPHAN_SECONDS} >/dev/null 2>&1 &) ; exit 0"
@@ -94,13 +96,17 @@ def wait_until_ready(container: Container, seconds: float, ping_seconds: float) 
 def _asked(container: Container, subject: Subject, ready: float) -> list[Finding]:
     """Everything that is asked of the whole run, and its end."""
     address = container.address() or ""
+    sample = _sample(address, subject)
+    slow = any(each.rule is rules.ANSWER_TIME and each.outcome is Outcome.BROKEN for each in sample)
     return [
         kept(rules.SERVE_ARGUMENT, f"200 after {ready:.1f} s"),
         kept(rules.MODEL_READ_ONLY, "came up with a read-only /opt/ml/model"),
         kept(rules.SHARED_MEMORY, "came up with 64 MB of /dev/shm"),
-        *_sample(address, subject),
+        *sample,
         _unknown_type(address, subject),
-        _large_body(container, address, subject),
+        skipped(rules.LARGE_BODY, "even a small one takes too long, see answer-time")
+        if slow
+        else _large_body(container, address, subject),
         _wrong_method(address),
         _execution_parameters(address),
         _reaping(container),
@@ -108,37 +114,47 @@ def _asked(container: Container, subject: Subject, ready: float) -> list[Finding
     ]
 
 
-def _sample(address: str, subject: Subject) -> Iterable[Finding]:
+def _sample(address: str, subject: Subject) -> list[Finding]:
     """What needs a request that the image can answer."""
     sample, limits = subject.request, subject.limits
     if sample is None:
         why = "give a request: --request FILE --request-type TYPE"
-        return [
-            skipped(rule, why)
-            for rule in (rules.INVOCATION, rules.CONCURRENCY, rules.PING_TIME, rules.KEEP_ALIVE)
-        ]
+        return [skipped(rule, why) for rule in (*_OF_ANSWER, *_OF_ANSWERS)]
     began = time.monotonic()
     first = invoke(address, sample, limits.invocation)
+    seconds = time.monotonic() - began
     if not first.succeeded:
-        why = "the sample request is not answered, see invocation"
-        return [
-            broken(rules.INVOCATION, first.told()),
-            *(skipped(r, why) for r in (rules.CONCURRENCY, rules.PING_TIME, rules.KEEP_ALIVE)),
-        ]
-    told = f"{first.told()} ({time.monotonic() - began:.2f} s)"
+        return _unanswered(first, limits.invocation)
     with ThreadPoolExecutor(_AT_ONCE + 1) as pool:
         futures = [pool.submit(invoke, address, sample, limits.invocation) for _ in range(_AT_ONCE)]
         ping = pool.submit(_timed_ping, address, limits.ping)
         answers = [future.result() for future in futures]
         pinged = ping.result()
     return [
-        kept(rules.INVOCATION, told),
+        kept(rules.INVOCATION, first.told()),
+        kept(rules.ANSWER_TIME, f"{seconds:.2f} s"),
         _concurrency(answers),
         (kept if pinged.status == 200 else broken)(
             rules.PING_TIME, f"{pinged.told()} in {pinged.seconds:.2f} s"
         ),
         _keep_alive(address, subject),
     ]
+
+
+def _unanswered(first: Answer, seconds: float) -> list[Finding]:
+    """The sample got no answer, or none that is good: what else needs one is not tried."""
+    if first.timed_out:
+        findings = [
+            skipped(rules.INVOCATION, "there was no answer in time, see answer-time"),
+            broken(rules.ANSWER_TIME, f"no answer within {seconds:g} s"),
+        ]
+    else:
+        findings = [
+            broken(rules.INVOCATION, first.told()),
+            skipped(rules.ANSWER_TIME, "the answer is none, see invocation"),
+        ]
+    why = "the sample request is not answered"
+    return [*findings, *(skipped(rule, why) for rule in _OF_ANSWERS)]
 
 
 def _concurrency(answers: list[Answer]) -> Finding:
@@ -301,10 +317,8 @@ _HOSTING_RULES = (
     rules.SERVE_ARGUMENT,
     rules.MODEL_READ_ONLY,
     rules.SHARED_MEMORY,
-    rules.INVOCATION,
-    rules.CONCURRENCY,
-    rules.PING_TIME,
-    rules.KEEP_ALIVE,
+    *_OF_ANSWER,
+    *_OF_ANSWERS,
     rules.UNKNOWN_TYPE,
     rules.LARGE_BODY,
     rules.WRONG_METHOD,

@@ -10,6 +10,7 @@ from sagelocal.check import rules
 from sagelocal.check.containers import Engine
 from sagelocal.check.findings import Finding, broken, kept, skipped
 from sagelocal.check.subject import LABEL_GPU, Subject
+from sagelocal.domain.repositories import DOCKER_MANIFEST
 
 _MOST_BYTES = 10_000_000_000
 _MOST_LAYERS = 127
@@ -46,6 +47,7 @@ def check_description(subject: Subject) -> list[Finding]:
     """What the engine's own description of the image tells."""
     return [
         _architecture(subject),
+        _manifest(subject),
         _size(subject),
         _layers(subject),
         _entry_point(subject),
@@ -56,6 +58,14 @@ def check_description(subject: Subject) -> list[Finding]:
 def _architecture(subject: Subject) -> Finding:
     seen = f"{subject.inspected.get('Os')}/{subject.inspected.get('Architecture')}"
     return (kept if seen == "linux/amd64" else broken)(rules.ARCHITECTURE, seen)
+
+
+def _manifest(subject: Subject) -> Finding:
+    """An engine that keeps images in containerd says what it has; others push Docker's own type."""
+    descriptor = subject.inspected.get("Descriptor")
+    kind = descriptor.get("mediaType") if isinstance(descriptor, Mapping) else None
+    seen = str(kind or "pushed as Docker's own type by this engine")
+    return (kept if kind in (None, DOCKER_MANIFEST) else broken)(rules.MANIFEST, seen)
 
 
 def _size(subject: Subject) -> Finding:

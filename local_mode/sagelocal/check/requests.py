@@ -17,6 +17,7 @@ class Answer:
     body: bytes
     headers: Mapping[str, str]
     seconds: float = 0.0
+    timed_out: bool = False
 
     @property
     def succeeded(self) -> bool:
@@ -56,7 +57,8 @@ class Line:
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            return Answer(0, f"{type(error).__name__}: {error}".encode(), {})
+            told = f"{type(error).__name__}: {error}".encode()
+            return Answer(0, told, {}, timed_out=isinstance(error, TimeoutError))
         found = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, content, found)
 

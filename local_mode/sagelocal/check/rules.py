@@ -42,6 +42,14 @@ ARCHITECTURE = Rule(
     "Instances are x86-64, but for the Graviton types; else it ends with `exec format error`.",
     "Build with `docker build --platform linux/amd64`.",
 )
+MANIFEST = Rule(
+    "manifest-type",
+    _E,
+    "The image is of Docker's own manifest type, and no list of images.",
+    "CreateModel and CreateTrainingJob refuse OCI's types with `Unsupported manifest media type` "
+    "(amazon-sagemaker-feedback, issue 180), and builds with provenance make them.",
+    "Build with `docker buildx build --provenance=false --output type=docker`.",
+)
 SIZE = Rule(
     "size",
     _A,
@@ -230,9 +238,18 @@ SHARED_MEMORY = Rule(
 INVOCATION = Rule(
     "invocation",
     _E,
-    "POST /invocations answers the sample request with 2xx within 60 seconds.",
+    "POST /invocations answers the sample request with 2xx.",
     "A client of InvokeEndpoint gets ModelError for anything else.",
     "Look at the body of the answer and at the container's log, both told here.",
+)
+ANSWER_TIME = Rule(
+    "answer-time",
+    _E,
+    "The sample request is answered within 60 seconds.",
+    "InvokeEndpoint waits no longer: the client gets ModelError, and the container works on for "
+    "nobody.",
+    "Load the model before the first request, answer smaller batches, stream the answer, or deploy "
+    "an asynchronous endpoint, which waits up to an hour.",
 )
 CONCURRENCY = Rule(
     "concurrent-requests",

@@ -84,6 +84,9 @@ _READABLE = click.Path(exists=True, path_type=Path)
 )
 @click.option("--startup-timeout", default=240.0, show_default=True, help="seconds until /ping")
 @click.option(
+    "--invocation-timeout", default=60.0, show_default=True, help="seconds for one request"
+)
+@click.option(
     "--training-grace", default=120.0, show_default=True, help="seconds from SIGTERM to SIGKILL"
 )
 @click.option(
@@ -109,8 +112,8 @@ def check(
         engine = Engine()
     except DockerException as error:
         raise click.ClickException(
-            f"A check needs a Docker engine, and none answers: {error}. Start Docker, or set "
-            "DOCKER_HOST."
+            f"A check runs the image at a Docker engine, and none answers: {error}. Start Docker, "
+            "or set DOCKER_HOST; images run as processes cannot be checked."
         ) from error
     try:
         report = run_check(engine, _subject(engine, what, options), parts or PARTS, _progress)
@@ -161,6 +164,7 @@ def _subject(engine: Engine, what: str, options: dict[str, Any]) -> Subject:
         limits=Limits(
             training=options["training_timeout"],
             startup=options["startup_timeout"],
+            invocation=options["invocation_timeout"],
             training_grace=options["training_grace"],
             hosting_grace=options["hosting_grace"],
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from sagelocal.check.rules import RULES
+
+from tests.saved_image import saved_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -52,6 +55,7 @@ HOSTING = (
     "model-read-only",
     "shared-memory",
     "invocation",
+    "answer-time",
     "concurrent-requests",
     "keep-alive",
     "unknown-content-type",
@@ -64,8 +68,8 @@ HOSTING = (
     "zombies",
     "multi-model",
 )
-# Told from figures that no test should make an image have: see test_description.
-BY_FIGURES = ("architecture", "size", "layers")
+# Told from what no image here can be made to have: see test_description.
+BY_FIGURES = ("manifest-type", "size", "layers")
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +130,7 @@ def broken(report: Any) -> list[str]:
 
 
 def test_there_is_an_image_for_every_rule() -> None:
-    tried = {*LYING, *TRAINING, *HOSTING, *BY_FIGURES, "non-root"}
+    tried = {*LYING, *TRAINING, *HOSTING, *BY_FIGURES, "architecture", "non-root"}
     assert tried == {rule.name for rule in RULES}
 
 
@@ -153,6 +157,18 @@ def test_an_image_that_lies_there_broken_is_told_by(rule: str, build: Any) -> No
     assert broken(report) == [rule]
 
 
+def test_an_image_for_another_architecture_is_told(tmp_path: Path) -> None:
+    tag = f"{REPOSITORY}:architecture"
+    saved = tmp_path / "image.tar"
+    saved.write_bytes(saved_image(tag, [b"anything"], "arm64"))
+    _docker("load", "--input", saved)
+    try:
+        status, report = check(tag, "--only", "image")
+    finally:
+        _docker("image", "rm", "--force", tag)
+    assert (status, broken(report)) == (1, ["architecture"])
+
+
 @pytest.mark.parametrize("rule", TRAINING)
 def test_training_is_told_by(rule: str, build: Any, given: dict[str, tuple[str, ...]]) -> None:
     lines = "RUN rm /usr/local/bin/train" if rule == "train-argument" else f"ENV BREAK={rule}"
@@ -166,8 +182,9 @@ def test_training_is_told_by(rule: str, build: Any, given: dict[str, tuple[str, 
 def test_hosting_is_told_by(rule: str, build: Any, given: dict[str, tuple[str, ...]]) -> None:
     labels = f"{BIND_TO_PORT}\n{MULTI_MODEL if rule == 'multi-model' else ''}"
     image = build(rule, f"ENV BREAK={rule}\n{labels}")
-    grace = ("--hosting-grace", "1")
-    _, report = check(image, "--only", "serve", *grace, *given["model"], *given["request"])
+    seconds = {"answer-time": 5}.get(rule, 60)
+    limits = ("--hosting-grace", "1", "--invocation-timeout", str(seconds))
+    _, report = check(image, "--only", "serve", *limits, *given["model"], *given["request"])
     assert broken(report) == [rule]
 
 
@@ -210,3 +227,15 @@ def test_an_image_that_is_not_there_is_an_error_with_the_next_step() -> None:
     assert done.returncode == 1
     assert "Docker knows no image 'sagelocal-test/never:1'" in done.stderr
     assert "docker build -t sagelocal-test/never:1 FOLDER" in done.stderr
+
+
+def test_without_an_engine_there_is_an_error_with_the_next_step(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [SAGELOCAL, "check", "sagelocal-test/never:1"],
+        env={**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/nobody.sock"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "A check runs the image at a Docker engine, and none answers" in done.stderr
+    assert "Start Docker, or set DOCKER_HOST" in done.stderr

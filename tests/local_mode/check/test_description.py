@@ -9,6 +9,8 @@ from sagelocal.check.findings import Outcome
 from sagelocal.check.image import check_description, secrets_in
 from sagelocal.check.subject import Subject
 
+OCI = "application/vnd.oci"
+DOCKER = "application/vnd.docker.distribution"
 GOOD: dict[str, Any] = {
     "Os": "linux",
     "Architecture": "amd64",
@@ -33,6 +35,8 @@ def test_a_small_image_for_this_kind_of_machine_is_fine() -> None:
     [
         ("architecture", {"Architecture": "arm64"}),
         ("architecture", {"Os": "windows"}),
+        ("manifest-type", {"Descriptor": {"mediaType": f"{OCI}.image.manifest.v1+json"}}),
+        ("manifest-type", {"Descriptor": {"mediaType": f"{OCI}.image.index.v1+json"}}),
         ("size", {"Size": 10_000_000_001}),
         ("layers", {"RootFS": {"Layers": ["sha256:1"] * 128}}),
         ("entry-point", {"Config": {**GOOD["Config"], "Entrypoint": ["/bin/sh", "-c", "train"]}}),
@@ -48,6 +52,10 @@ def test_each_figure_breaks_its_rule(rule: str, changes: dict[str, Any]) -> None
 def test_a_shell_that_hands_its_arguments_on_is_an_entry_point() -> None:
     line = ["/bin/sh", "-c", 'exec program "$@"', "program"]
     assert broken(Config={**GOOD["Config"], "Entrypoint": line}) == []
+
+
+def test_an_engine_that_says_what_it_has_may_have_dockers_own_type() -> None:
+    assert broken(Descriptor={"mediaType": f"{DOCKER}.manifest.v2+json"}) == []
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.image_registry import ImageRegistry, image_registry
+from tests.saved_image import saved_image
 
 SAGELOCAL = Path(sys.executable).with_name("sagelocal")
 
@@ -100,38 +98,6 @@ def build() -> Iterator[Build]:
 
     yield build
     subprocess.run(["docker", "image", "rm", "--force", *made], capture_output=True)
-
-
-def saved_image(tag: str, layers: tuple[bytes, ...], architecture: str) -> bytes:
-    """An image as `docker save` writes it."""
-    archives = [archive({str(number): content}) for number, content in enumerate(layers)]
-    digests = [f"sha256:{hashlib.sha256(each).hexdigest()}" for each in archives]
-    configuration = {
-        "architecture": architecture,
-        "os": "linux",
-        "config": {"Cmd": ["train"]},
-        "rootfs": {"type": "layers", "diff_ids": digests},
-        "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "test"} for _ in layers],
-    }
-    names = [f"{number}.tar" for number in range(len(layers))]
-    manifest = [{"Config": "config.json", "RepoTags": [tag], "Layers": names}]
-    return archive(
-        {
-            "config.json": json.dumps(configuration).encode(),
-            "manifest.json": json.dumps(manifest).encode(),
-            **dict(zip(names, archives, strict=True)),
-        }
-    )
-
-
-def archive(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def _docker(*arguments: str, input: bytes | None = None) -> None:
