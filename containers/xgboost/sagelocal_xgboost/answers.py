@@ -22,6 +22,8 @@ from sagelocal_serve.codecs.json_lines import encode_json_lines
 from sagelocal_serve.codecs.json_text import encode_json
 from sagelocal_serve.media_type import CSV, JSON, JSON_LINES, RECORDIO_PROTOBUF
 
+from sagelocal_xgboost.csv_text import csv_text
+
 Record = Mapping[str, Any]
 
 OFFERS = (CSV, JSON, JSON_LINES, RECORDIO_PROTOBUF)
@@ -34,13 +36,12 @@ def encode_row(values: Sequence[float]) -> bytes:
 
 def encode(predictions: NDArray[Any], canonical: str) -> bytes:
     """All rows' outputs (n, or n x classes) in one of `OFFERS`."""
-    rows = predictions.tolist()
     if canonical == CSV:
-        lines = (",".join(map(repr, r)) if isinstance(r, list) else repr(r) for r in rows)
-        return "\n".join(lines).encode() + b"\n"
+        return csv_text(predictions)
     if canonical == RECORDIO_PROTOBUF:
         return encode_rows({}, {"score": np.asarray(predictions, np.float32)})
-    return encode_records([{"score": row} for row in rows], canonical, ("score",))
+    records = [{"score": row} for row in predictions.tolist()]
+    return encode_records(records, canonical, ("score",))
 
 
 def encode_batch(predictions: NDArray[Any]) -> bytes:
