@@ -79,7 +79,7 @@ def seen(
     """What the notebook saw on a plane of each runtime."""
     terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
     terminal.sagelocal("up", "--port", "0")
-    steps = ["algorithm", "trained_elsewhere", "script", "two_hosts", "mistake"]
+    steps = ["algorithm", "classic", "trained_elsewhere", "script", "two_hosts", "mistake"]
     command = ("exec", "--", terminal.clients, "-W", "ignore", HERE / "notebook.py", data.folder)
     try:
         printed = terminal.sagelocal(*command, *steps)
@@ -95,6 +95,13 @@ def test_the_built_in_algorithm_predicts_as_the_bare_library(
     found = seen["algorithm"]
     assert found["csv"] == found["json"] == found["libsvm"] == expected
     assert found["one"] == expected[:1]
+
+
+def test_the_version_that_is_asked_for_decides_between_commas_and_lines(
+    seen: dict[str, Any], data: Data
+) -> None:
+    expected = data.bare(SETTINGS, ROUNDS)
+    assert seen["classic"] == {"latest": expected, "1.2-1": expected, "1.2-2": expected}
 
 
 def test_the_metrics_of_the_log_have_the_names_that_tuning_uses(seen: dict[str, Any]) -> None:

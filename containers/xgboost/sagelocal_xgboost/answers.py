@@ -1,6 +1,7 @@
 """Predictions to bytes, as the original image writes them.
 
-    text/csv           one row per line; the classes of multi:softprob side by side
+    text/csv           one row per line; the classes of multi:softprob side by side.
+                       Old versions: all on one line (see `originals`), classes as a list
     application/json   {"predictions": [{"score": 0.5}, ...]}, a list of scores for multi:softprob
     application/jsonlines, application/x-recordio-protobuf
                        the same records; the original writes these two only with
@@ -42,6 +43,11 @@ def encode(predictions: NDArray[Any], canonical: str) -> bytes:
         return encode_rows({}, {"score": np.asarray(predictions, np.float32)})
     records = [{"score": row} for row in predictions.tolist()]
     return encode_records(records, canonical, ("score",))
+
+
+def encode_on_one_line(predictions: NDArray[Any]) -> bytes:
+    """CSV as old versions wrote it: commas between the predictions, and no line end."""
+    return ",".join(map(str, predictions.tolist())).encode()
 
 
 def encode_batch(predictions: NDArray[Any]) -> bytes:

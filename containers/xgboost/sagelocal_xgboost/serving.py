@@ -23,7 +23,7 @@ from sagelocal_serve.script import ScriptHandler
 from sagelocal_serve.script.location import find_script
 from sagelocal_serve.settings import Settings
 
-from sagelocal_xgboost import answers, artifact, inference, requests, selectable
+from sagelocal_xgboost import answers, artifact, inference, originals, requests, selectable
 from sagelocal_xgboost.matrices import Rows
 from sagelocal_xgboost.predictor import Predictor
 
@@ -43,7 +43,13 @@ class Options:
     batch: bool = False
     ensemble: bool = True
     keys: tuple[str, ...] = ()
+    on_one_line: bool = False
     workers: int = 1
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether answers have the form that is usual today."""
+        return not (self.keys or self.batch or self.on_one_line)
 
     @classmethod
     def read(cls, settings: Settings, variables: Mapping[str, str]) -> Options:
@@ -53,6 +59,7 @@ class Options:
             batch=settings.batch,
             ensemble=variables.get(ENSEMBLE_VARIABLE, "true").strip().lower() != "false",
             keys=selectable.parse_keys(selected) if selected else (),
+            on_one_line=originals.answers_on_one_line(variables.get(originals.IMAGE_VARIABLE, "")),
             workers=settings.worker_count,
         )
 
@@ -88,7 +95,7 @@ class AlgorithmHandler:
         if not request.body:
             return Response(b"", status=204)
         first, options = self._models[0], self._options
-        if len(self._models) == 1 and not (options.keys or options.batch):
+        if len(self._models) == 1 and options.is_plain:
             row = requests.decode_row(request, first.width)
             if row is not None:
                 answer = request.negotiate(answers.OFFERS)
@@ -118,6 +125,8 @@ class AlgorithmHandler:
             return Response(answers.encode_records(records, answer.canonical, keys), answer)
         if self._options.batch:
             return Response(answers.encode_batch(predictions), _CSV)
+        if self._options.on_one_line and answer.canonical == CSV:
+            return Response(answers.encode_on_one_line(predictions), answer)
         return Response(answers.encode(predictions, answer.canonical), answer)
 
 

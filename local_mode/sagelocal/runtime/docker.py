@@ -319,7 +319,7 @@ class DockerRuntime:
                 name=spec.name,
                 entrypoint=list(spec.entrypoint) if spec.entrypoint else None,
                 command=list(spec.arguments) or None,
-                environment=dict(spec.environment),
+                environment=spec.variables,
                 hostname=spec.hostname,
                 ports=[*([spec.port] if spec.port is not None else []), *spec.published_ports]
                 or None,

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+#: Tells a container which name its image was asked for by.
+IMAGE_VARIABLE = "SAGELOCAL_IMAGE"
+
 
 class RuntimeFault(Exception):
     """A container could not be prepared or started; the text is fit for a FailureReason."""
@@ -104,6 +107,14 @@ class ContainerSpec:
     published_ports: tuple[int, ...] = ()
     network: JobNetwork | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """`environment`, and unless that says otherwise the image's name as the client wrote it.
+
+        One image answers to many names, and some of the originals behave by their version.
+        """
+        return {IMAGE_VARIABLE: self.image} | dict(self.environment)
 
 
 @dataclass(frozen=True)

@@ -347,7 +347,7 @@ class ProcessRuntime:
         if spec.hostname:
             variables["HOSTNAME"] = spec.hostname
         variables |= visible(spec.gpus)
-        variables |= self.images.environment(family) | dict(spec.environment)
+        variables |= self.images.environment(family) | spec.variables
         if ports is not None:
             variables["SAGEMAKER_BIND_TO_PORT"] = str(ports.bind)
             variables["SAGEMAKER_SAFE_PORT_RANGE"] = ports.safe_range

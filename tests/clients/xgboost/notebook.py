@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import sagemaker
 from sagemaker.deserializers import CSVDeserializer, JSONDeserializer
 from sagemaker.estimator import Estimator
@@ -74,6 +75,24 @@ def algorithm():
     return report
 
 
+def classic():
+    """What notebooks do with the versions of their time: split at commas, later at lines."""
+    model = built_in("1.2-1")
+    model.fit({"train": channel("train")})
+    rows = (data / "rows.csv").read_text()
+    report = {}
+    for version, mark in (("latest", ","), ("1.2-1", ","), ("1.2-2", "\n")):
+        image = retrieve("xgboost", session.boto_region_name, version)
+        again = Model(
+            image, model.model_data, role, predictor_cls=Predictor, sagemaker_session=session
+        )
+        predictor = again.deploy(1, "ml.m5.large", serializer=CSVSerializer())
+        answer = predictor.predict(rows).decode()
+        predictor.delete_endpoint()
+        report[version] = np.fromstring(answer, sep=mark).tolist()
+    return report
+
+
 def trained_elsewhere():
     """A model dumped with joblib in a notebook, tarred and uploaded."""
     uri = session.upload_data(str(data / "model.tar.gz"), bucket, "xgboost/elsewhere")
@@ -129,5 +148,5 @@ def mistake():
     return estimator.latest_training_job.describe()["FailureReason"]
 
 
-STEPS = {f.__name__: f for f in (algorithm, trained_elsewhere, script, two_hosts, mistake)}
+STEPS = {f.__name__: f for f in (algorithm, classic, trained_elsewhere, script, two_hosts, mistake)}
 print(json.dumps({step: STEPS[step]() for step in sys.argv[2:]}))

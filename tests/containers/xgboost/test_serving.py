@@ -21,6 +21,8 @@ from sagelocal_xgboost import artifact, selectable
 from sagelocal_xgboost.predictor import Predictor
 from sagelocal_xgboost.serving import AlgorithmHandler, Options, XGBoostHandler
 
+REGISTRY = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
+
 Train = Callable[..., xgboost.Booster]
 Host = Callable[..., AlgorithmHandler]
 RequestOf = Callable[..., Request]
@@ -63,6 +65,26 @@ def test_csv_has_the_classes_of_softprob_side_by_side(
     answer = host(booster).handle(request_of(csv_of(features[:count])))
     lines = [",".join(map(repr, row)) for row in _expected(booster, features[:count])]
     assert _text(answer) == "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("objective", ["binary:logistic", "multi:softprob"])
+def test_csv_of_an_old_version_is_one_line(
+    train: Train,
+    host: Host,
+    request_of: RequestOf,
+    csv_of: CsvOf,
+    features: Features,
+    objective: str,
+    count: int,
+) -> None:
+    booster = train(objective)
+    handler = host(booster, on_one_line=True)
+    answer = handler.handle(request_of(csv_of(features[:count])))
+    predictions = _expected(booster, features[:count])
+    assert _text(answer) == ",".join(str(prediction) for prediction in predictions)
+    answer = handler.handle(request_of(csv_of(features[:count]), accept="application/json"))
+    assert json.loads(_text(answer)) == {"predictions": [{"score": p} for p in predictions]}
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -250,6 +272,14 @@ def test_options_come_from_the_environment() -> None:
     }
     found = Options.read(settings, variables)
     assert found == Options(batch=True, ensemble=False, keys=("labels", "raw_score"), workers=3)
+
+
+def test_the_version_that_was_asked_for_decides_on_the_form_of_csv() -> None:
+    old = {"SAGELOCAL_IMAGE": f"{REGISTRY}/sagemaker-xgboost:1.0-1"}
+    new = {"SAGELOCAL_IMAGE": f"{REGISTRY}/sagemaker-xgboost:1.7-1"}
+    assert Options.read(Settings(), old).on_one_line
+    assert not Options.read(Settings(), new).on_one_line
+    assert not Options.read(Settings(), {}).on_one_line
 
 
 def test_a_server_of_two_workers_answers_with_the_statuses_of_the_original(

@@ -132,6 +132,13 @@ class TestRuntime:
         assert (found["OF_THE_IMAGE"], found["OF_BOTH"]) == ("image", "caller")
         assert found["OF_CALLER"] == "a=b c\nd"
 
+    def test_a_container_is_told_the_name_that_its_image_was_asked_for_by(self, place: Any) -> None:
+        code = "import os; print(os.environ['SAGELOCAL_IMAGE'])"
+        name = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/probe-repository:1.2-1"
+        assert place.run("python", "-c", code, image=name)[1] == [name]
+        said = {"SAGELOCAL_IMAGE": "another"}
+        assert place.run("python", "-c", code, image=name, environment=said)[1] == ["another"]
+
     def test_nothing_of_the_planes_own_environment_leaks(self, place: Any) -> None:
         plane_only = {"HOME", "PYTEST_CURRENT_TEST", "AWS_CA_BUNDLE", "PIP_FIND_LINKS"} & {
             *os.environ
