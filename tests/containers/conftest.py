@@ -143,7 +143,7 @@ def on_hosts() -> OnHosts:
     return run
 
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 180.0
 
 
 @dataclass(frozen=True)

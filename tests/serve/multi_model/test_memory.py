@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +13,17 @@ from sagelocal_serve.multi_model.memory import MIB, default_limit, most_bytes, p
 
 Wait = Callable[[Callable[[], bool]], None]
 Check = Callable[[Any, int], Any]
+
+# Says a line, holds so many bytes of its own once it is told to, says another, and waits.
+HOLDS = """
+import mmap, sys
+print("ready", flush=True)
+sys.stdin.readline()
+held = mmap.mmap(-1, int(sys.argv[1]), flags=mmap.MAP_PRIVATE)
+held.write(b"x" * len(held))
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_a_model_beyond_the_limit_is_507_until_another_is_unloaded(
@@ -67,8 +80,25 @@ def test_the_default_limit_leaves_some_of_the_machine() -> None:
 
 
 def test_private_bytes_grow_with_what_a_process_holds() -> None:
-    before = private_bytes(os.getpid())
-    ballast = os.urandom(4096) * (32 * MIB // 4096)
-    assert private_bytes(os.getpid()) - before > 0.9 * len(ballast)
-    assert most_bytes(os.getpid()) > private_bytes(os.getpid()) - 4 * MIB
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(32 * MIB)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        process.stdout.readline()
+        before = private_bytes(process.pid)
+        process.stdin.write("hold\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        held = private_bytes(process.pid)
+        assert held - before > 31 * MIB
+        assert most_bytes(process.pid) > held - 4 * MIB
+        process.stdin.close()
+
+
+def test_a_process_that_is_gone_holds_nothing() -> None:
     assert private_bytes(2**22 + 1) == most_bytes(2**22 + 1) == 0
