@@ -35,7 +35,8 @@ class Channel:
     path: Path
     content_type: str | None = None
     input_mode: str = "File"
-    distribution: str = "FullyReplicated"
+    distribution: str | None = None
+    """`FullyReplicated` or `ShardedByS3Key`; not said in the SDK's local mode."""
     record_wrapper: str = "None"
 
     def pipe(self, epoch: int) -> Path:
@@ -138,7 +139,7 @@ def _channel(name: str, entry: object, paths: Paths) -> Channel:
         path=paths.channel(name),
         content_type=entry.get("ContentType") or None,
         input_mode=entry.get("TrainingInputMode") or "File",
-        distribution=entry.get("S3DistributionType") or "FullyReplicated",
+        distribution=entry.get("S3DistributionType") or None,
         record_wrapper=entry.get("RecordWrapperType") or "None",
     )
 

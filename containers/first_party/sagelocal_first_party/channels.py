@@ -54,18 +54,24 @@ class DataChannel(ChannelDeclaration):
     """A channel of rows of numbers.
 
     `label` says what becomes of labels: one is required in each row, or taken where there is one,
-    or never looked at.
+    or never looked at. `distribution` is the only S3DataDistributionType that the original takes.
     """
 
     content_types: tuple[str, ...] = (RECORDIO_PROTOBUF, CSV)
     input_modes: tuple[InputMode, ...] = ("File", "FastFile", "Pipe")
     label: LabelUse = "required"
+    distribution: str | None = None
 
     def violations(self, channel: Channel) -> list[str]:
         """What is wrong with the channel that a job gives, in words for the user."""
         found = super().violations(channel)
         if not found and channel.content_type is not None:
             found += self._label_violations(channel, channel.content_type)
+        if self.distribution is not None and channel.distribution not in (None, self.distribution):
+            found.append(
+                f"Channel {channel.name!r} has S3DataDistributionType {channel.distribution!r}; "
+                f"this algorithm takes {self.distribution!r} only"
+            )
         return found
 
     def _label_violations(self, channel: Channel, content_type: str) -> list[str]:
