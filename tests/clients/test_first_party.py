@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sagelocal_formats import mxnet_ndarray
+from sagelocal_formats.record_protobuf import encode_rows
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -37,7 +38,20 @@ class Case:
     """The arguments of the class."""
     by_name: dict[str, object]
     """The hyperparameters of the generic estimator, without the width."""
-    label_size: int = 0
+    content_type: str = "text/csv;label_size=0"
+    """Of the files that the generic estimator is given."""
+    image: str = ""
+    """The image's name where it is not the ECR repository's."""
+
+    @property
+    def tag(self) -> str:
+        """The image."""
+        return f"sagelocal/{self.image or self.family}:1"
+
+    @property
+    def reads_csv(self) -> bool:
+        """Whether training reads text/csv."""
+        return self.content_type.startswith("text/csv")
 
 
 CASES = [
@@ -70,9 +84,33 @@ CASES = [
                 "index_type": "faiss.IVFFlat",
             },
             {"k": 3, "sample_size": 50, "predictor_type": "regressor"},
-            label_size=1,
+            "text/csv;label_size=1",
         ),
         id="knn",
+    ),
+    pytest.param(
+        Case(
+            "randomcutforest",
+            "RandomCutForest",
+            {
+                "num_trees": 60,
+                "num_samples_per_tree": 25,
+                "eval_metrics": ["accuracy", "precision_recall_fscore"],
+            },
+            {"num_trees": 50, "num_samples_per_tree": 10},
+            image="random-cut-forest",
+        ),
+        id="randomcutforest",
+    ),
+    pytest.param(
+        Case(
+            "factorization-machines",
+            "FactorizationMachines",
+            {"num_factors": 3, "predictor_type": "regressor", "epochs": 80, "factors_lr": 0.002},
+            {"num_factors": 2, "predictor_type": "regressor", "mini_batch_size": 100},
+            "application/x-recordio-protobuf",
+        ),
+        id="factorization-machines",
     ),
 ]
 
@@ -104,19 +142,7 @@ def run(terminal: Terminal, script: str, *arguments: str | Path) -> dict[str, An
     return report
 
 
-# Reads records only, so that the tests of CSV are not for it.
-FACTORIZATION_MACHINES = pytest.param(
-    Case(
-        "factorization-machines",
-        "FactorizationMachines",
-        {"num_factors": 3, "predictor_type": "regressor", "epochs": 80, "factors_lr": 0.002},
-        {},
-    ),
-    id="factorization-machines",
-)
-
-
-@pytest.mark.parametrize("case", [*CASES, FACTORIZATION_MACHINES])
+@pytest.mark.parametrize("case", CASES)
 def test_the_sdks_own_class_trains_on_two_hosts_deploys_and_predicts(
     case: Case, place: Terminal, digits: NDArray[np.float32], tmp_path: Path
 ) -> None:
@@ -174,6 +200,23 @@ def check_factorization_machines(
     assert rmse < 2.5  # the deviation of the labels is 2.9
 
 
+def check_random_cut_forest(
+    report: dict[str, Any], model: Path, digits: NDArray[np.float32]
+) -> None:
+    arrays = mxnet_ndarray.load(model / "model_algo-1").by_name()
+    assert (len(arrays["roots"]), arrays["size"][0]) == (60, 25)
+    # The rows of both hosts: each has digits that the other has not.
+    sampled = {row.tobytes() for row in arrays["points"]}
+    halves = [{row.tobytes() for row in half} for half in (digits[:898], digits[898:])]
+    assert all(len(sampled & half) > 500 for half in halves)
+    scores = [record["score"][0] for record in report["records"]]
+    # The first one is a digit's negative.
+    assert scores[0] > 1.2 * max(scores[1:])
+    answered = [entry["score"] for entry in report["answer"]["scores"]]
+    np.testing.assert_allclose(answered, scores[:2], rtol=1e-5)
+    assert report["metrics"]["test:f1"] > 0.6
+
+
 def check_knn(report: dict[str, Any], model: Path, digits: NDArray[np.float32]) -> None:
     assert sorted(path.name for path in model.iterdir()) == [
         "model_algo-1",
@@ -192,6 +235,7 @@ CHECKS = {
     "pca": check_pca,
     "kmeans": check_kmeans,
     "factorization-machines": check_factorization_machines,
+    "randomcutforest": check_random_cut_forest,
     "knn": check_knn,
 }
 
@@ -200,11 +244,14 @@ CHECKS = {
 def test_the_generic_estimator_trains_from_a_pipe_and_tells_which_row_is_wrong(
     case: Case, terminal: Terminal
 ) -> None:
-    report = run(
-        terminal, "generic.py", case.family, json.dumps({"feature_dim": 64, **case.by_name})
-    )
+    given = json.dumps({"feature_dim": 64, **case.by_name})
+    report = run(terminal, "generic.py", case.family, given, case.content_type)
     assert report["status"] == "Completed"
-    assert "train/rows.csv, line 7: 3 columns, the lines before it have 64" in report["told"]
+    if case.reads_csv:
+        assert "train/rows.csv, line 7: 3 columns, the lines before it have 64" in report["told"]
+    else:
+        assert "train/rows.pbr, record 6, byte " in report["told"]
+        assert "3 values where the first record has 64" in report["told"]
 
 
 @pytest.mark.docker
@@ -212,14 +259,18 @@ def test_the_generic_estimator_trains_from_a_pipe_and_tells_which_row_is_wrong(
 def test_the_image_trains_and_serves_in_the_sdks_local_mode(
     case: Case, local_mode: Any, tmp_path: Path
 ) -> None:
-    rows = np.random.default_rng(0).integers(0, 9, (60, 3 + case.label_size))
-    file = tmp_path / "train" / "rows.csv"  # Local mode mounts its folder.
+    random = np.random.default_rng(0)
+    rows, labels = random.integers(0, 9, (60, 3)).astype(np.float32), random.integers(0, 9, (60, 1))
+    file = tmp_path / "train" / "rows"  # Local mode mounts its folder.
     file.parent.mkdir()
-    file.write_text("".join(",".join(map(str, row)) + "\n" for row in rows.tolist()))
+    if not case.reads_csv:
+        file.write_bytes(encode_rows({"values": rows}, {"values": labels}))
+    else:
+        table = np.hstack([labels, rows]) if case.content_type.endswith("1") else rows
+        np.savetxt(file, table, "%d", ",")
     last = local_mode(
-        *(SCRIPTS / "local_mode.py", f"sagelocal/{case.family}:1", tmp_path),
-        *(file, json.dumps({"feature_dim": 3, **case.by_name})),
-        f"text/csv;label_size={case.label_size}",
+        *(SCRIPTS / "local_mode.py", case.tag, tmp_path),
+        *(file, json.dumps({"feature_dim": 3, **case.by_name}), case.content_type),
     )
     answer = json.loads(last)
     (records,) = answer.values()

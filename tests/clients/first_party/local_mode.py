@@ -1,6 +1,6 @@
 """A built-in algorithm in the SDK's own local mode: docker-compose, and no control plane at all.
 
-    python local_mode.py IMAGE FOLDER FILE.csv '{"feature_dim": 3, ...}' CONTENT_TYPE
+    python local_mode.py IMAGE FOLDER FILE '{"feature_dim": 3, ...}' CONTENT_TYPE
 
 Prints the endpoint's answer for `1,2,3` as the last line.
 """

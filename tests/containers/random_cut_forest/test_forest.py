@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -64,9 +65,10 @@ def score_by_definition(forest: Forest, tree: int, row: Array) -> float:
         node = int(cuts.children[node, int(row[cuts.dimensions[node]] > cuts.places[node])])
         depth += 1
     mass = int(cuts.masses[-1 - node])
+    at_leaf = 1 / (depth + 1)
     if np.array_equal(cuts.points[-1 - node], row):
-        return score + remaining * (1 - mass / (2 * forest.size)) / (depth + np.log2(mass + 1))
-    return score + remaining / (depth + 1)
+        at_leaf = (1 - mass / (2 * forest.size)) / (depth + math.log2(mass + 1))
+    return float(score + remaining * at_leaf)
 
 
 @settings(max_examples=60, deadline=None)

@@ -83,7 +83,7 @@ def test_a_loaded_forest_scores_as_the_saved_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.load(tmp_path).scores(rows), MODEL.scores(rows))
 
 
-Change = Callable[[dict[str, NDArray[Any]]], None]
+Change = Callable[[dict[str, NDArray[Any]]], object]
 BROKEN: dict[str, tuple[Change, str]] = {
     "not there": (lambda a: a.pop("masses"), "has no array 'masses'; it holds 'roots', .* train"),
     "flat": (lambda a: a.update(points=a["points"].ravel()), r"'points' has the shape \(2400,\)"),

@@ -21,6 +21,9 @@ from sagelocal_knn.model import Model as KnnModel
 from sagelocal_linear_learner import artifact as linear_learner
 from sagelocal_linear_learner.model import LinearModel
 from sagelocal_pca.model import Projector
+from sagelocal_random_cut_forest import model as random_cut_forest
+from sagelocal_random_cut_forest.cutting import grow
+from sagelocal_random_cut_forest.forest import Forest
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -69,6 +72,9 @@ BUILT_IN: dict[str, Save] = {
     "knn": KnnModel(faiss.IndexFlatL2(2), np.zeros(0, np.float32), 1, "classifier").save,
     "kmeans": Clusters(np.eye(3, dtype=np.float32)).save,
     "pca": Projector.of(np.zeros(3), np.eye(3), np.ones(3)).save,
+    "random-cut-forest": lambda archive: random_cut_forest.save(
+        Forest.of(grow(np.eye(3, dtype=np.float32), 1, seed=0), 3), archive
+    ),
     "linear-learner": lambda archive: linear_learner.save(
         LinearModel("regressor", np.ones((1, 2), np.float32), np.ones(1, np.float32), "identity"),
         archive,
