@@ -245,7 +245,10 @@ def test_a_port_that_is_taken_is_named(folder: Path, serve: Any) -> None:
 def test_an_image_of_ones_own_is_its_folder(
     runtime: str, tmp_path: Path, serve: Any, invoke: Any
 ) -> None:
-    shutil.copytree(TEMPLATE, tmp_path / "my-image")
+    folder = shutil.copytree(TEMPLATE, tmp_path / "my-image")
+    if runtime == "docker":
+        build = ["docker", "build", "--quiet", "--tag", "my-image:1", folder]
+        subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_text('{"answer": 2.0}')
 
