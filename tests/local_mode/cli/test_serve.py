@@ -247,7 +247,7 @@ def test_an_image_of_ones_own_is_its_folder(
 ) -> None:
     folder = shutil.copytree(TEMPLATE, tmp_path / "my-image")
     if runtime == "docker":
-        build = ["docker", "build", "--quiet", "--tag", "my-image:1", folder]
+        build = ["docker", "build", "--quiet", "--tag", "my-image:1", str(folder)]
         subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_text('{"answer": 2.0}')
