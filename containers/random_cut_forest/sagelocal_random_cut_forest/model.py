@@ -7,7 +7,8 @@ MXNet NDArray file of named arrays, which published tools read; what is in them 
     size        1                places      cuts        masses   leaves
                                  children    cuts x 2
 
-Boxes are not saved: they follow from the points.
+Boxes are not saved: they follow from the points. A forest whose trees have a point each has no
+cuts; the format knows no empty arrays, and the file has none of the three.
 """
 
 from __future__ import annotations
@@ -33,12 +34,17 @@ _DIMENSIONS = {
     "masses": 1,
     "size": 1,
 }
+_UNCUT: Arrays = {
+    "dimensions": np.empty(0, np.int32),
+    "places": np.empty(0, np.float32),
+    "children": np.empty((0, 2), np.int32),
+}
 
 
 def arrays_of(forest: Forest) -> Arrays:
     """What is saved of a forest."""
     cuts = forest.cuts
-    return {
+    arrays: Arrays = {
         "roots": cuts.roots,
         "dimensions": cuts.dimensions,
         "places": cuts.places,
@@ -47,6 +53,7 @@ def arrays_of(forest: Forest) -> Arrays:
         "masses": cuts.masses,
         "size": np.array([forest.size], np.int32),
     }
+    return {name: array for name, array in arrays.items() if array.size}
 
 
 def save(forest: Forest, archive: Path) -> None:
@@ -57,7 +64,9 @@ def save(forest: Forest, archive: Path) -> None:
 def load(folder: Path) -> Forest:
     """The forest of a model folder; raises ArtifactError."""
     archive = artifact.found(folder)
-    arrays = artifact.read_arrays(archive).by_name()
+    arrays: Arrays = artifact.read_arrays(archive).by_name()
+    if "roots" in arrays and not _UNCUT.keys() & arrays.keys():
+        arrays = {**arrays, **_UNCUT}
     for name, dimensions in _DIMENSIONS.items():
         if name not in arrays:
             found = ", ".join(map(repr, arrays)) or "no named arrays"

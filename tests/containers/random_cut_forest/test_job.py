@@ -99,6 +99,16 @@ def test_fewer_rows_than_samples_are_divided_and_said(job: Job, rows: Array) -> 
     assert model.load(ended.model_dir).size == 12
 
 
+def test_a_row_for_each_tree_is_a_forest_without_cuts(job: Job, rows: Array) -> None:
+    job.channel("train", {"a": csv(rows[:50])}, UNLABELLED, **SHARDED)
+    ended = job.run(**GIVEN)
+    assert ended.exit_code == 0, ended.log
+    forest = model.load(ended.model_dir)
+    assert (forest.size, len(forest.cuts.places)) == (1, 0)
+    # In one tree of fifty it is no stranger.
+    assert forest.scores(rows[:1]).tolist() == pytest.approx([1 - 0.5 / 50])
+
+
 def test_every_content_type_gives_the_same_model(job: Job, rows: Array, tmp_path: Path) -> None:
     labels = (rows[:, 0] > 10).astype(np.float32)
     forms: dict[str, tuple[str | bytes, str | None]] = {
