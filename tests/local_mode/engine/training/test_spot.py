@@ -203,4 +203,6 @@ def test_another_version_is_said_once_in_a_job_s_life(bench: Any) -> None:
     second = bench.lines(bench.wait(arn))
 
     assert first[0] == "asks for 1.0, has 2.0"
-    assert second[0].startswith("resumed at 1")
+    # Attempts that begin within a second share a log stream.
+    later = second[len(first) :] if second[: len(first)] == first else second
+    assert later[0].startswith("resumed at 1")
