@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import ClassVar
 
 MESSAGE_LIMIT = 500
 
@@ -28,8 +27,8 @@ _PATH = re.compile(r"(?<![\w:/.\\])(?:[A-Za-z]:)?(?:[\\/][\w.@+~ -]*[\w.@+~-])+[
 class ServeError(Exception):
     """An error with an HTTP status; its message is meant for the caller."""
 
-    status: ClassVar[int] = 500
-    kind: ClassVar[str] = "InternalServerException"
+    status: int = 500
+    kind: str = "InternalServerException"
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

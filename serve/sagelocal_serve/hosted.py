@@ -2,11 +2,15 @@
 
 waiting ──> loading ──> ready
                └──────> failed
+
+Where every worker loads a model of its own, the container is healthy from the first one on: a
+request that reaches another worker earlier than its model waits for it there.
 """
 
 from __future__ import annotations
 
 import logging
+import mmap
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +42,9 @@ class HostedModel:
         self._reason = ""
         self._prepared = False
         self._lock = threading.Lock()
+        self._settled = threading.Event()
+        # One byte that all workers have in common: whether one of them has had its model.
+        self._loaded_anywhere = mmap.mmap(-1, 1)
 
     @property
     def state(self) -> State:
@@ -58,15 +65,33 @@ class HostedModel:
             started = time.monotonic()
             if self._attempt(self._load, "loaded"):
                 self._state = State.READY
+                self._loaded_anywhere[0] = True
+                self._settled.set()
                 log.info("Model loaded in %.3f s", time.monotonic() - started)
 
     def problem(self) -> ServeError | None:
-        """Why the model cannot be used at the moment; None when it can."""
+        """Why the container is not healthy at the moment; None when it is."""
         if self._state is State.READY:
             return None
         if self._state is State.FAILED:
             return ModelError(self._reason)
-        return Unavailable("The model is loading.")
+        return None if self._loaded_anywhere[0] else Unavailable("The model is loading.")
+
+    def await_model(self, about_to_wait: Callable[[], object] | None = None) -> None:
+        """Return when this worker's model can be used; raises ServeError if it cannot.
+
+        Waits only in a healthy container, so that a caller who was told so gets an answer;
+        `about_to_wait` is called first if there is a wait.
+        """
+        if self._state is State.READY:
+            return
+        if problem := self.problem():
+            raise problem
+        if about_to_wait is not None:
+            about_to_wait()
+        self._settled.wait()
+        if problem := self.problem():
+            raise problem
 
     def _prepare(self) -> None:
         if not self._prepared:
@@ -83,5 +108,6 @@ class HostedModel:
             log.exception("The model could not be %s", done)
             self._reason = f"The model could not be {done}. {describe(error)}"
             self._state = State.FAILED
+            self._settled.set()
             return False
         return True

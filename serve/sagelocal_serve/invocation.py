@@ -35,10 +35,10 @@ class Invoker:
     def __call__(self, call: Call) -> Reply:
         """The handler's answer; raises ServeError."""
         request = read_request(call.environ, self._settings)
-        if problem := self._hosted.problem():
-            raise problem
-        self._gate.enter(call.environ.get(ABOUT_TO_WAIT))
+        about_to_wait = call.environ.get(ABOUT_TO_WAIT)
+        self._gate.enter(about_to_wait)
         try:
+            self._hosted.await_model(about_to_wait)
             response = self._hosted.handler.handle(request)
             body = response.body
             if not isinstance(body, bytes):

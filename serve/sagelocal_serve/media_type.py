@@ -46,10 +46,17 @@ SPELLINGS = {
     "application/parquet": PARQUET,
     "application/vnd.apache.parquet": PARQUET,
     "image/jpg": JPEG,
+    # Not the grammar's, but InvokeEndpoint takes them, and the original XGBoost does.
+    "csv": CSV,
+    "json": JSON,
+    "jsonlines": JSON_LINES,
+    "libsvm": LIBSVM,
+    "parquet": PARQUET,
+    "recordio-protobuf": RECORDIO_PROTOBUF,
 }
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_TYPE = re.compile(rf"[ \t]*({_TOKEN})/({_TOKEN})[ \t]*")
+_TYPE = re.compile(rf"[ \t]*({_TOKEN})(?:/({_TOKEN}))?[ \t]*")
 _PARAMETER = re.compile(
     rf';[ \t]*(?:({_TOKEN})[ \t]*=[ \t]*({_TOKEN}|"(?:[^"\\\r\n]|\\[^\r\n])*")[ \t]*)?'
 )
@@ -59,12 +66,15 @@ _IS_TOKEN = re.compile(rf"{_TOKEN}\Z")
 
 
 class MediaTypeError(ValueError):
-    """A header that does not follow the grammar of RFC 9110, section 8.3.1 or 12.5.1."""
+    """A header that follows the grammar of RFC 9110, section 8.3.1 or 12.5.1, not even nearly."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """One media type; type, subtype and parameter names in lower case."""
+    """One media type; type, subtype and parameter names in lower case.
+
+    One without a subtype is a word that a client sends in its place.
+    """
 
     type: str
     subtype: str
@@ -78,7 +88,7 @@ class MediaType:
     @property
     def essence(self) -> str:
         """`type/subtype` as the sender spelled it, without parameters."""
-        return f"{self.type}/{self.subtype}"
+        return f"{self.type}/{self.subtype}" if self.subtype else self.type
 
     @property
     def canonical(self) -> str:
@@ -207,7 +217,7 @@ def _read(text: str, position: int) -> tuple[MediaType, int]:
         position = found.end()
         if found[1]:
             parameters.append((found[1].lower(), _unquoted(found[2])))
-    return MediaType(head[1].lower(), head[2].lower(), tuple(parameters)), position
+    return MediaType(head[1].lower(), (head[2] or "").lower(), tuple(parameters)), position
 
 
 def _media_range(media_type: MediaType) -> MediaRange:

@@ -72,10 +72,10 @@ def test_a_list_of_im2rec_is_read() -> None:
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"short", "a.rec, record 1, byte 44: truncated: 5 bytes, an image record's header has 24"),
+        (b"short", "a.rec, record 2, byte 44: truncated: 5 bytes, an image record's header has 24"),
         (
             struct.pack("<IfQQ", 2**31, 0, 0, 0) + b"12345678",
-            "a.rec, record 1, byte 44: the header promises 2147483648 labels, .* bytes for 2",
+            "a.rec, record 2, byte 44: the header promises 2147483648 labels, .* bytes for 2",
         ),
     ],
 )

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from sagelocal_formats import FormatError, mxnet_ndarray, mxnet_symbol
-from sagelocal_formats.mxnet_ndarray import CsrArray, RowSparseArray
-from sagelocal_formats.mxnet_symbol import SymbolBuilder
+from sagelocal_formats.mxnet_ndarray import CsrArray, RowSparseArray, SavedArray
+from sagelocal_formats.mxnet_symbol import Entry, SymbolBuilder
 
 DTYPES = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
 
@@ -110,6 +110,20 @@ def test_what_mxnet_cannot_hold_is_refused(array: NDArray[Any]) -> None:
             head(("Iiiq3i", (mxnet_ndarray.V2_MAGIC, 0, 1, 1 << 50, 1, 0, 0))),
             "truncated: 4503599627370496 bytes wanted, 0 left",
         ),
+        (
+            head(("Iii2q3i", (mxnet_ndarray.V2_MAGIC, 0, 2, 0, 1 << 62, 1, 0, 0))),
+            r"the shape \(0, 4611686018427387904\): ",
+        ),
+        (
+            head(
+                ("Iiiqiq3iiiqfq", (mxnet_ndarray.V2_MAGIC, 1, *(1, 1) * 2, 1, 0, 0, 1, 1, 1, 1, 0))
+            ),
+            "byte 84: row or column numbers that are no list of whole numbers",
+        ),
+        (
+            head(("Iiiqi3iiiqfq", (mxnet_ndarray.V3_MAGIC, 1, 1, 1, 0, 1, 0, 0, 6, 1, 1, 1, 0))),
+            "byte 76: a sparse array without dimensions",
+        ),
         (mxnet_ndarray.dumps([np.ones(1)]) + b"x", "1 bytes follow the last name"),
     ],
 )
@@ -139,6 +153,11 @@ w = {"arg:w": mx.nd.array([[1.5, -2.0]]), "aux:n": mx.nd.array([3], dtype="int64
 mx.nd.save("named.params", w)
 mx.nd.save("list.params", [mx.nd.arange(4), mx.nd.ones((1,), dtype="uint8")])
 dense = mx.nd.array([[0, 5, 0], [0, 0, 0], [7, 0, 8]])
+mx.nd.save("written.params", {
+    "csr": mx.nd.sparse.csr_matrix(([1.5, 2, 3], [0, 2, 1], [0, 2, 2, 3]), shape=(3, 4)),
+    "rows": mx.nd.sparse.row_sparse_array((np.ones((2, 3, 2), "float64"), [1, 4]), shape=(6, 3, 2)),
+    "no values": mx.nd.sparse.zeros("csr", (2, 5)),
+    "no rows": mx.nd.sparse.zeros("row_sparse", (2, 5))})
 mx.nd.save("sparse.params", {"csr": dense.tostype("csr"), "rows": dense.tostype("row_sparse")})
 mx.util.set_np(shape=True, array=False)
 mx.nd.save("v3.params", {"x": mx.nd.array([1.0, 2.0])})
@@ -161,6 +180,10 @@ def test_what_mxnet_saves_is_read(mxnet_python: Path, tmp_path: Path) -> None:
     assert {type(array) for array in sparse.arrays} == {CsrArray, RowSparseArray}
     for array in sparse.by_name().values():
         assert array.tolist() == [[0, 5, 0], [0, 0, 0], [7, 0, 8]]
+    written = mxnet_ndarray.load(tmp_path / "written.params")
+    assert written.by_name()["csr"].tolist() == [[1.5, 0, 2, 0], [0, 0, 0, 0], [0, 3, 0, 0]]
+    kept = {n: a for n, a in zip(written.names, written.arrays, strict=True) if a is not None}
+    assert mxnet_ndarray.dumps(kept) == (tmp_path / "written.params").read_bytes()
     assert mxnet_ndarray.load(tmp_path / "v3.params").by_name()["x"].tolist() == [1.0, 2.0]
 
 
@@ -170,6 +193,14 @@ named = mx.nd.load("ours.params")
 assert named["arg:w"].asnumpy().tolist() == [[1.5, -2.0]], named
 assert str(named["aux:n"].dtype) == "<class 'numpy.int64'>", named["aux:n"].dtype
 assert [a.shape for a in mx.nd.load("ours.list")] == [(2, 2), (3,)]
+sparse = mx.nd.load("sparse.params")
+assert [sparse[name].stype for name in ("c", "r", "none")] == ["csr", "row_sparse", "csr"], sparse
+assert sparse["c"].asnumpy().tolist() == [[0, 2, 0], [3, 0, 4]]
+assert sparse["r"].asnumpy().tolist() == [[0, 0], [5, 6], [0, 0], [7, 8]]
+assert sparse["none"].asnumpy().tolist() == [[0, 0]]
+# What it computes with them, too.
+assert mx.nd.sparse.dot(sparse["c"], mx.nd.ones((3, 1))).asnumpy().tolist() == [[2], [7]]
+assert mx.nd.sparse.retain(sparse["r"], mx.nd.array([3])).asnumpy()[3].tolist() == [7, 8]
 """
 
 
@@ -179,7 +210,48 @@ def test_what_we_save_is_read_by_mxnet(mxnet_python: Path, tmp_path: Path) -> No
         {"arg:w": np.array([[1.5, -2.0]], np.float32), "aux:n": np.array([3], np.int64)},
     )
     mxnet_ndarray.save(tmp_path / "ours.list", [np.ones((2, 2)), np.arange(3, dtype=np.float16)])
+    mxnet_ndarray.save(
+        tmp_path / "sparse.params",
+        {
+            "c": CsrArray(
+                (2, 3), np.array([2, 3, 4], "f4"), np.array([0, 1, 3]), np.array([1, 0, 2])
+            ),
+            "r": RowSparseArray((4, 2), np.array([[5, 6], [7, 8]], "f4"), np.array([1, 3])),
+            "none": CsrArray((1, 2), np.array([], "f4"), np.array([0, 0]), np.array([], np.int64)),
+        },
+    )
     run_mxnet(mxnet_python, MXNET_LOADS, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (RowSparseArray((4, 1), np.ones((2, 1)), np.array([3, 1])), "do not ascend"),
+        (RowSparseArray((4, 1), np.ones((2, 1)), np.array([1, 4])), "row numbers outside"),
+        (RowSparseArray((4, 1), np.ones(2), np.array([1, 3])), r"shape \(2,\) instead of \(2, 1\)"),
+        (CsrArray((1, 3), np.ones(2), np.array([0, 2]), np.array([1, 1])), "do not ascend"),
+        (CsrArray((2, 3), np.ones(2), np.array([0, 1]), np.array([1, 2])), "2 row pointers"),
+        (CsrArray((1, 3), np.ones(3), np.array([0, 2]), np.array([1, 2])), r"shape \(3,\)"),
+    ],
+)
+def test_a_sparse_array_that_mxnet_would_misread_is_refused(array: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        mxnet_ndarray.dumps([array])
+
+
+@given(hnp.arrays("float32", hnp.array_shapes(min_dims=2, max_dims=2, max_side=5)))
+def test_sparse_arrays_come_back(dense: NDArray[Any]) -> None:
+    rows, columns = np.nonzero(dense)
+    pointers = np.searchsorted(rows, np.arange(len(dense) + 1))
+    stored = np.unique(rows)
+    arrays: list[SavedArray] = [
+        CsrArray(dense.shape, dense[rows, columns], pointers, columns),
+        RowSparseArray(dense.shape, dense[stored], stored),
+    ]
+    back = mxnet_ndarray.loads(mxnet_ndarray.dumps(arrays))
+    assert [type(array) for array in back.arrays] == [CsrArray, RowSparseArray]
+    for index in range(2):
+        np.testing.assert_array_equal(dense, back.dense(index))
 
 
 MXNET_SYMBOLS = r"""
@@ -194,6 +266,19 @@ for i in range(6):
     deep = mx.sym.FullyConnected(deep, num_hidden=4, flatten=False, no_bias=i % 2 == 0)
 deep = mx.sym.Concat(*[mx.sym.var('odd "%d" \\' % i) for i in range(12)], mx.sym.BatchNorm(deep))
 mx.sym.Group([deep, fc0]).save("deep.json")
+
+def step(data, states):
+    inner, last = mx.sym.contrib.foreach(
+        lambda x, s: (x * mx.sym.var("w") + s, x), data, mx.sym.var("begin"))
+    return inner + states[0], [inner[0]]
+out, states = mx.sym.contrib.foreach(step, mx.sym.var("data"), [mx.sym.var("init")])
+mx.sym.Group([out, *states]).save("foreach.json")
+outs, states = mx.sym.contrib.while_loop(
+    cond=lambda i, s: i <= 5, func=lambda i, s: ([i + s], [i + 1, s + i]),
+    loop_vars=(mx.sym.var("i"), mx.sym.var("s")), max_iterations=10)
+mx.sym.Group([*outs, *states]).save("while.json")
+a, b = mx.sym.var("a"), mx.sym.var("b")
+mx.sym.contrib.cond(a * b < 5, lambda: (a + 5) * b, lambda: a - b).save("cond.json")
 """
 
 
@@ -211,6 +296,42 @@ def test_symbols_are_written_byte_for_byte_as_mxnet_writes_them(
     }
     for name, (op, has_label) in built.items():
         assert linear_graph(op, has_label) == (tmp_path / f"{name}.json").read_text()
+
+
+MXNET_RUNS = """
+import mxnet as mx
+symbol = mx.sym.load("running-symbol.json")
+bound = symbol.bind(mx.cpu(), {"data": mx.nd.array([1, 2, 3]), "init": mx.nd.array([10])})
+sums, last = bound.forward()
+assert sums.asnumpy().ravel().tolist() == [11, 13, 16], sums
+assert last.asnumpy().tolist() == [16], last
+"""
+
+
+def test_a_loop_that_we_write_runs_in_mxnet(mxnet_python: Path, tmp_path: Path) -> None:
+    body, graph = SymbolBuilder(), SymbolBuilder()
+    both = [body.variable("one"), body.variable("so_far")]
+    total = body.operator("broadcast_add", "sum", both)
+    data = [graph.variable("data"), graph.variable("init")]
+    loop = graph.operator(
+        "_foreach",
+        "running",
+        data,
+        {
+            **{"in_data_locs": "[0]", "in_state_locs": "[1]", "remain_locs": "[]"},
+            **{"num_args": "3", "num_out_data": "1", "num_outputs": "2"},
+        },
+        outputs=2,
+        subgraphs=[body.build([total, total])],
+    )
+    symbol = graph.build([loop, Entry(loop.node, 1)])
+    (tmp_path / "running-symbol.json").write_text(symbol.dumps())
+
+    assert symbol.variables() == ("data", "init")
+    assert mxnet_symbol.loads(symbol.dumps()).node("running").subgraphs[0].nodes[2].op == (
+        "broadcast_add"
+    )
+    run_mxnet(mxnet_python, MXNET_RUNS, tmp_path)
 
 
 def linear_graph(op: str, has_label: bool) -> str:
@@ -247,10 +368,17 @@ def test_files_of_early_releases_are_read() -> None:
         ("{", "model-symbol.json, byte 1: not JSON"),
         ("[]", "byte 0: not an MXNet symbol"),
         ('{"nodes": []}', "byte 0: not an MXNet symbol: KeyError 'heads'"),
+        ('{"nodes": [], "heads": []}', "byte 0: not an MXNet symbol: it has no outputs"),
         (
             '{"nodes": [{"op": "f", "name": "x", "inputs": [[0, 0, 0]]}], "heads": [[0, 0, 0]]}',
             "refers to node 0, which does not stand before it",
         ),
+        (
+            '{"nodes": [{"op": "_foreach", "name": "x", "inputs": [], "subgraphs": [{}]}], '
+            '"heads": [[0, 0, 0]]}',
+            "byte 0: not an MXNet symbol: KeyError 'nodes'",
+        ),
+        ('{"nodes": ' + "[" * 100_000, "byte 0: nested too deeply"),
     ],
 )
 def test_a_broken_symbol_names_file_and_place(text: str, message: str) -> None:

@@ -176,18 +176,18 @@ def test_no_bytes_are_no_rows() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (framed(Record(dense(1, 2)), Record(dense(3))), "record 1.*1 values where the first .* 2"),
-        (framed(Record({"data": Tensor(np.ones(2, np.float32))})), "record 0.*no feature tensor"),
+        (framed(Record(dense(1, 2)), Record(dense(3))), "record 2.*1 values where the first .* 2"),
+        (framed(Record({"data": Tensor(np.ones(2, np.float32))})), "record 1.*no feature tensor"),
         (
             framed(Record(dense(1), dense(1)), Record(dense(1))),
-            "record 1.*the label is missing",
+            "record 2.*the label is missing",
         ),
-        (framed(Record(dense(1), dense(1, 2))), "record 0.*label 'values' is not one number"),
+        (framed(Record(dense(1), dense(1, 2))), "record 1.*label 'values' is not one number"),
         (
             framed(
                 Record({"values": Tensor(np.ones(1, np.float32), np.array([9]), (3,))}),
             ),
-            "record 0.*column 9 is outside the width 3",
+            "record 1.*column 9 is outside the width 3",
         ),
         (recordio.HEADER.pack(recordio.MAGIC, 4) + b"\x0a\x7f\0\0", "field 1 promises 127 bytes"),
         (recordio.HEADER.pack(recordio.MAGIC, 4) + b"\xff" * 4, "a number has no end"),
@@ -358,8 +358,8 @@ def test_batches_hold_a_batch_and_not_the_stream() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (framed(Record(dense(1, 2)), Record(dense(3))), "p, record 1, byte 32: 1 values where"),
-        (framed(Record(dense(1), dense(1)), Record(dense(3))), "p, record 1, .* label, the this"),
+        (framed(Record(dense(1, 2)), Record(dense(3))), "p, record 2, byte 32: 1 values where"),
+        (framed(Record(dense(1), dense(1)), Record(dense(3))), "p, record 2, .* label, the this"),
         (framed(Record(dense(1))) + b"1,2,3\n4,5,6", "p, byte 28: not a RecordIO record"),
         (framed(Record(dense(1)), Record(dense(1)))[:-2], "p, byte 28: truncated"),
     ],

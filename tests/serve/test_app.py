@@ -242,7 +242,7 @@ class _Stream:
         return self._pieces.pop(0) if self._pieces else b""
 
 
-@pytest.mark.parametrize("content_type", ["csv", "text/csv/x", "; charset=utf-8"])
+@pytest.mark.parametrize("content_type", ["text/csv/x", "; charset=utf-8"])
 def test_unreadable_content_type_is_415(content_type: str) -> None:
     headers = {"Content-Type": content_type}
     assert "cannot be read" in _message(_client().post("/invocations", headers=headers), 415)

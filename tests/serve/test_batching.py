@@ -110,7 +110,7 @@ def test_error_stays_with_the_request_it_belongs_to() -> None:
         assert (good.result(30), also_good.result(30)) == (2, 4)
         with pytest.raises(ValueError, match="negative: -7"):
             bad.result(30)
-    assert batcher.predict(5) == 10
+        assert list(pool.map(batcher.predict, (5, 6, 7), timeout=30)) == [10, 12, 14]
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6))

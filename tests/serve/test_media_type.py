@@ -66,7 +66,22 @@ def test_parameters_are_kept_apart(text: str, essence: str, parameters: dict[str
     assert dict(media_type.parameters) == parameters
 
 
-@pytest.mark.parametrize("text", ["", "csv", "text/", "/csv", "text/csv/x", "a b/c", 'a/b; c="d'])
+@pytest.mark.parametrize(
+    ("text", "essence", "canonical"),
+    [
+        ("csv", "csv", CSV),
+        ("LIBSVM; charset=utf-8", "libsvm", "text/libsvm"),
+        ("anything", "anything", "anything"),
+    ],
+)
+def test_a_word_may_stand_for_a_media_type(text: str, essence: str, canonical: str) -> None:
+    found = MediaType.parse(text)
+    assert (found.essence, found.canonical) == (essence, canonical)
+    assert MediaType.parse(str(found)) == found
+    assert str(Accept.parse(text)) == str(found)
+
+
+@pytest.mark.parametrize("text", ["", "text/", "/csv", "text/csv/x", "a b/c", 'a/b; c="d'])
 def test_what_is_no_media_type_is_refused(text: str) -> None:
     with pytest.raises(MediaTypeError, match="media type"):
         MediaType.parse(text)
@@ -117,7 +132,7 @@ def test_nothing_is_chosen_when_nothing_will_do(accept: str) -> None:
     assert Accept.parse(accept).choose([JSON, CSV]) is None
 
 
-@pytest.mark.parametrize("accept", ["text/csv;q=2", "text/csv;q=x", "text/csv;q=-1", "csv"])
+@pytest.mark.parametrize("accept", ["text/csv;q=2", "text/csv;q=x", "text/csv;q=-1", "csv/"])
 def test_unreadable_accept_list_is_refused(accept: str) -> None:
     with pytest.raises(MediaTypeError):
         Accept.parse(accept)

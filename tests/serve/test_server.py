@@ -60,6 +60,36 @@ def test_invocation_while_loading_is_503(start_server: Start, model_dir: Path) -
     assert server.invoke(b"1,2").body == b"1,2"
 
 
+def test_request_to_a_worker_without_its_model_waits_for_it_once_ping_was_healthy(
+    start_server: Start, model_dir: Path, wait_until: Wait
+) -> None:
+    server = start_server("slow_to_load_but_in_one", MODEL_SERVER_WORKERS="2").wait_until_ready()
+    with ThreadPoolExecutor(8) as pool:
+        # Many connections at once: both workers get some.
+        running = [pool.submit(server.invoke, b"pid") for _ in range(8)]
+        wait_until(lambda: any(call.done() for call in running))
+        assert server.request("GET", "/ping").status == 200
+        (model_dir / "go").touch()
+        answers = [call.result() for call in running]
+    assert {answer.status for answer in answers} == {200}
+    assert server.wait_for_line("Model loaded in", times=2)
+
+
+def test_request_that_waited_for_a_model_is_told_if_it_cannot_be_loaded(
+    start_server: Start, model_dir: Path, wait_until: Wait
+) -> None:
+    (model_dir / "fail").touch()
+    server = start_server("slow_to_load_but_in_one", MODEL_SERVER_WORKERS="2").wait_until_ready()
+    with ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(server.invoke, b"pid") for _ in range(8)]
+        wait_until(lambda: any(call.done() for call in running))
+        (model_dir / "go").touch()
+        answers = [call.result() for call in running]
+    assert {answer.status for answer in answers} <= {200, 500}
+    refused = [json.loads(answer.body)["message"] for answer in answers if answer.status == 500]
+    assert all("This model has changed." in message for message in refused)
+
+
 def test_silent_visitor_while_loading_keeps_nobody_waiting(
     start_server: Start, model_dir: Path
 ) -> None:

@@ -67,7 +67,7 @@ def test_variable_sets_its_field(environment: dict[str, str], field: str, value:
         ("MODEL_SERVER_WORKERS", "0"),
         ("MODEL_SERVER_WORKERS", "1.5"),
         ("SAGEMAKER_SERVING_MODULE", "predictor"),
-        ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "csv"),
+        ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/"),
         ("SAGEMAKER_BATCH", "maybe"),
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud"),
         ("MAX_CONTENT_LENGTH", "-1"),

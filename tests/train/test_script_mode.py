@@ -343,3 +343,56 @@ def test_a_name_that_no_variable_can_have_does_not_stop_the_job(job: Any, name: 
     job.config("hyperparameters", {"sagemaker_program": "train.py", name: "1"}).run()
 
     assert {name: 1} == job.result()
+
+
+def test_libraries_see_that_they_run_in_a_job(job: Any) -> None:
+    job.variables |= {"AWS_REGION": "eu-west-1", "TRAINING_JOB_NAME": "job-7"}
+
+    job.run_script(
+        WRITE_RESULT + "write([os.environ.get(name) for name in "
+        "('SAGEMAKER_JOB_NAME', 'CURRENT_HOST', 'SAGEMAKER_REGION')])",
+        sagemaker_job_name="my-job",
+    )
+
+    assert job.result() == ["my-job", "algo-1", "eu-west-1"]
+
+
+def test_a_script_may_import_the_libraries_of_the_original_containers(job: Any) -> None:
+    job.config("inputdataconfig", {"train": {}}).config(
+        "resourceconfig", {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}
+    )
+    job.variables["SM_STUDIO_LOCAL_MODE"] = "true"
+
+    ended = job.run_script(
+        WRITE_RESULT
+        + """
+import sagemaker_containers
+import sagemaker_training.environment
+from sagemaker_containers.beta.framework import training_env
+from sagemaker_training import environment, logging_config
+
+logging_config.get_logger().info("found")
+env = sagemaker_containers.training_env()
+assert dict(env) == dict(training_env()) == dict(environment.Environment())
+assert not hasattr(env, "nothing")
+write([env.hosts, env.current_host, env.is_hetero, env.hyperparameters, env["num_gpus"] >= 0,
+       env.channel_input_dirs["train"] == os.environ["SM_CHANNEL_TRAIN"],
+       env.model_dir == environment.model_dir == os.environ["SM_MODEL_DIR"], env.to_cmd_args(),
+       env.is_master, environment.read_hyperparameters()["sagemaker_program"]])
+""",
+        epochs=5,
+    )
+
+    assert ended.exit_code == 0, ended.output
+    assert job.result() == [
+        ["algo-1", "algo-2"],
+        "algo-2",
+        False,
+        {"epochs": 5},
+        True,
+        True,
+        True,
+        ["--epochs", "5"],
+        False,
+        "train.py",
+    ]

@@ -11,15 +11,16 @@ package where a pyproject.toml is there to install it.
 from __future__ import annotations
 
 import enum
-import importlib.util
 import logging
 import os
 import shlex
-import shutil
 import stat
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from sagelocal_requirements import InstallerMissing, explain, installer, shelved
 
 from sagelocal_train import debugger, error_text, process
 from sagelocal_train.errors import CommandFailed, ScriptError
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 REQUIREMENTS = "requirements.txt"
 _SHOWN_NAMES = 12
+_SAID_BY_INSTALLER = 300
+"""Characters of pip's own last words behind our explanation of them."""
 
 
 class Kind(enum.Enum):
@@ -61,18 +64,38 @@ def _not_there(name: str, code: Path) -> str:
     )
 
 
-def prepare(kind: Kind, name: str, code: Path, environment: Mapping[str, str]) -> None:
-    """Install what the source declares, or make a command executable."""
+def prepare(kind: Kind, name: str, code: Path, environment: Mapping[str, str], base: Path) -> None:
+    """Install what the source declares, or make a command executable.
+
+    What requirements.txt asks for may be kept below `base` (/opt/ml), so that the next job that
+    asks for the same installs nothing; see `sagelocal_requirements`.
+    """
     requirements = ["-r", REQUIREMENTS] if (code / REQUIREMENTS).is_file() else []
+    at_hand = bool(requirements) and _take_from_shelf(kind, code, environment, base)
     if kind is Kind.PACKAGE:
-        _install("InstallModuleError", [".", *requirements], code, environment)
-    elif requirements:
-        _install("InstallRequirementsError", requirements, code, environment)
+        _install(kind, [".", *requirements], code, environment)
+    elif requirements and not at_hand:
+        _install(kind, requirements, code, environment)
     if debugger.is_wanted(environment):
         _prepare_debugger(kind, name, code, environment)
     if kind is Kind.COMMAND:
         path = code / name
         path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+
+def _take_from_shelf(kind: Kind, code: Path, environment: Mapping[str, str], base: Path) -> bool:
+    """Whether this environment has got the packages that way."""
+    if not os.access(sysconfig.get_path("purelib"), os.W_OK):
+        return False
+    layer = shelved(
+        code / REQUIREMENTS,
+        base,
+        environment,
+        lambda command: _run_installer(kind, command, code, environment),
+    )
+    if layer is not None:
+        layer.join()
+    return layer is not None
 
 
 def _prepare_debugger(kind: Kind, name: str, code: Path, environment: Mapping[str, str]) -> None:
@@ -83,7 +106,7 @@ def _prepare_debugger(kind: Kind, name: str, code: Path, environment: Mapping[st
         )
     if not debugger.is_installed(environment):
         logger.info("This image has no %s; installing it for this job", debugger.PACKAGE)
-        _install("InstallRequirementsError", [debugger.PACKAGE], code, environment)
+        _install(kind, [debugger.PACKAGE], code, environment)
 
 
 def command(
@@ -99,8 +122,17 @@ def command(
     return [sys.executable, *debugger.options(environment), name, *arguments]
 
 
-def _install(kind: str, what: list[str], code: Path, environment: Mapping[str, str]) -> None:
-    command = [*_installer(), *what]
+def _install(kind: Kind, what: list[str], code: Path, environment: Mapping[str, str]) -> None:
+    try:
+        command = [*installer(), *what]
+    except InstallerMissing as error:
+        raise ScriptError(f"The source has to be installed: {error}") from error
+    _run_installer(kind, command, code, environment)
+
+
+def _run_installer(
+    kind: Kind, command: list[str], code: Path, environment: Mapping[str, str]
+) -> None:
     try:
         ended = process.run(command, code, environment)
     except OSError as error:
@@ -108,20 +140,8 @@ def _install(kind: str, what: list[str], code: Path, environment: Mapping[str, s
     if ended.exit_code and ended.stopped:
         raise process.Stopped(ended.exit_code)
     if ended.exit_code:
+        name = "InstallModuleError" if kind is Kind.PACKAGE else "InstallRequirementsError"
         message = error_text.error_message(ended.standard_error)
-        raise CommandFailed(kind, ended.exit_code, message, shlex.join(command))
-
-
-def _installer() -> list[str]:
-    """pip of this Python, or uv where an environment was made without pip."""
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
-    # Beside this Python first: an environment may have uv and yet not be on PATH.
-    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    uv = shutil.which("uv", path=places)
-    if uv is None:
-        raise ScriptError(
-            f"The source has to be installed, but {sys.executable} has no pip and there is no uv: "
-            "add pip to the image"
-        )
-    return [uv, "pip", "install", "--python", sys.executable]
+        if reason := explain(ended.standard_error):
+            message = f"{reason}.\n{message[-_SAID_BY_INSTALLER:]}"
+        raise CommandFailed(name, ended.exit_code, message, shlex.join(command))

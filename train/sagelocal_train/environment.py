@@ -178,6 +178,18 @@ class Environment:
         facts["training_env"] = self.as_dict()
         return encoding.variables(facts)
 
+    def other_variables(self) -> dict[str, str]:
+        """What the training toolkit leaves in the script's process besides the SM_* variables.
+
+        Libraries look for them: transformers knows by SAGEMAKER_JOB_NAME that it runs in a job.
+        """
+        return {
+            "CURRENT_HOST": self.current_host,
+            "SAGEMAKER_JOB_NAME": _text(self.toolkit_parameters, JOB_NAME_PARAMETER)
+            or self.job_name,
+            "SAGEMAKER_REGION": self.region,
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """The content of SM_TRAINING_ENV, under the training toolkit's names."""
         summary = self._facts() | self._groups() | self._folders()

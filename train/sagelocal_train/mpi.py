@@ -35,7 +35,12 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 60 * 60.0
 """How long the master waits for a worker: a large source takes its time to install."""
 
-HOST_VARIABLES = ("SM_CURRENT_HOST", "SM_CURRENT_INSTANCE_GROUP", "SM_CURRENT_INSTANCE_TYPE")
+HOST_VARIABLES = (
+    "CURRENT_HOST",
+    "SM_CURRENT_HOST",
+    "SM_CURRENT_INSTANCE_GROUP",
+    "SM_CURRENT_INSTANCE_TYPE",
+)
 """What is another host's own and must not be the master's there."""
 
 _MACHINE_VARIABLES = frozenset({"HOME", "HOSTNAME", "OLDPWD", "PWD", "SHLVL", "_"})
@@ -229,7 +234,8 @@ def _ssh_daemon(environment: Environment) -> Iterator[subprocess.Popen[bytes]]:
     # sshd wants it to be there, and /run is empty in a container.
     with contextlib.suppress(OSError):
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-    own = {name: environment.to_env_vars()[name] for name in HOST_VARIABLES}
+    variables = environment.other_variables() | environment.to_env_vars()
+    own = {name: variables[name] for name in HOST_VARIABLES}
     settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in own.items())
     daemon = subprocess.Popen([program, "-D", "-e", "-o", f"SetEnv={settings}"])
     try:

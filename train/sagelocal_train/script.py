@@ -66,7 +66,7 @@ def run(
         )
     source.bring(environment.submit_directory, code, variables)
     kind = entry_point.kind_of(name, code)
-    entry_point.prepare(kind, name, code, variables)
+    entry_point.prepare(kind, name, code, variables, environment.paths.base)
     if len(environment.hosts) > 1 and variables.get("SM_STUDIO_LOCAL_MODE") != "true":
         hosts.wait_until_resolvable(environment.hosts)
     if launcher == _launchers.MPI:
@@ -137,7 +137,8 @@ def _entry_point(environment: Environment) -> str:
 def _variables(environment: Environment, extra: Mapping[str, str]) -> dict[str, str]:
     """The variables of the script's process. A name or value that no process can have is left out:
     its hyperparameter still is in SM_HPS."""
-    merged = {**extra, **os.environ, **environment.to_env_vars(), "PYTHONUNBUFFERED": "1"}
+    given = {**environment.other_variables(), **extra, **os.environ}
+    merged = {**given, **environment.to_env_vars(), "PYTHONUNBUFFERED": "1"}
     if environment.region:
         merged.setdefault("AWS_REGION", environment.region)
     path = [str(environment.paths.code), os.environ.get("PYTHONPATH", "")]

@@ -27,7 +27,13 @@ from sagelocal_formats.csv_table import read_csv
 from sagelocal_formats.record_protobuf import Matrix, SparseRows, read_matrix
 from sagelocal_formats.recordio import MAGIC_BYTES
 from sagelocal_serve.media_type import CSV, RECORDIO_PROTOBUF
-from sagelocal_train.channels import ChannelDeclaration, InputMode, media_parameters, media_type
+from sagelocal_train.channels import (
+    ChannelDeclaration,
+    Channels,
+    InputMode,
+    media_parameters,
+    media_type,
+)
 from sagelocal_train.config import Channel
 from sagelocal_train.errors import UserError
 
@@ -105,6 +111,14 @@ class DataChannel(ChannelDeclaration):
                 f"({width_is}){reader.hint}"
             )
         return dataset
+
+
+def train_and_test(help: str, label: LabelUse = "required") -> Channels:
+    """The channels of an algorithm with one to learn from, on any host, and one to measure."""
+    return Channels(
+        DataChannel("train", required=True, label=label, help=f"{help} May be sharded over hosts."),
+        DataChannel("test", label=label, help="Only measured."),
+    )
 
 
 def _no_data(channel: Channel) -> str:

@@ -84,6 +84,10 @@ class Group:
         return self.broadcast(*(_added(column) for column in zip(*everyones, strict=True)))
 
 
+ALONE = Group(Resources())
+"""The group of a job on one host, which needs no network."""
+
+
 def _added(arrays: Sequence[Array]) -> Array:
     total = arrays[0].copy()
     for array in arrays[1:]:

@@ -78,6 +78,10 @@ class Job:
         """Whether the job has this channel."""
         return name in self.environment.channels
 
+    def read_if_given(self, name: str, width: int | None = None) -> Dataset | None:
+        """The same of a channel that the job may have or not; None where it has not."""
+        return self.read(name, width) if self.has(name) else None
+
     def read(self, name: str, width: int | None = None, width_is: str = "feature_dim") -> Dataset:
         """A channel that the job has; raises UserError naming file and row."""
         declared = self.family.channels.declarations[name]

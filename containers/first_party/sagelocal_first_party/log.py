@@ -139,6 +139,15 @@ class JobLog:
         """`#throughput_metric: ..., train throughput=... records/second`."""
         self.info(throughput_line(self.host, records / max(seconds, 1e-9)))
 
+    def epoch_over(
+        self, records: int, batches: int, seconds: float, epoch: int = 0, epochs: int = 1
+    ) -> None:
+        """The lines after each pass over the training data, `epoch` counted from 0."""
+        self.progress(100 * (epoch + 1) / epochs)
+        self.data_seen(records, batches, epoch=epoch)
+        self.throughput(records, seconds)
+        self.lap()
+
     def quality(
         self,
         dataset: str,
@@ -159,9 +168,12 @@ class JobLog:
         for metric in metrics:
             self.quality(dataset, metric.name, metric.value, metric.kind)
 
-    def no_test_data(self) -> None:
-        """What a job without a channel `test` says."""
-        self.info("Test data is not provided.")
+    def tested(self, metrics: Sequence[Metric] | None) -> None:
+        """The final model's figures on the channel `test`; None where the job has none."""
+        if metrics is None:
+            self.info("Test data is not provided.")
+        else:
+            self.final("test", metrics)
 
     def chosen(self, what: str, values: Mapping[str, object]) -> None:
         """A line that ends in a JSON object."""

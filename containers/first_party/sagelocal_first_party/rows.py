@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from sagelocal_formats.record_protobuf import SparseRows
+from sagelocal_train.errors import UserError
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -124,6 +125,14 @@ class Dataset:
     def batches(self, size: int) -> Iterator[Floats]:
         """All rows in order, `size` of them at a time; the last batch holds the rest."""
         return batches(self.rows, size)
+
+    def check_labels(self, right: NDArray[np.bool_], expected: str) -> None:
+        """Raise UserError that names the first row whose label is not right, and what would be."""
+        wrong = np.flatnonzero(~right)
+        if wrong.size:
+            raise UserError(
+                f"{self.place(int(wrong[0]))}: the label is {self.labels[wrong[0]]:g}; {expected}"
+            )
 
     def place(self, row: int) -> str:
         """Where a row came from, for messages: `train/a.csv, row 3`, counted from 1."""

@@ -23,8 +23,15 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sagelocal_formats.rows import SparseRows
 from sagelocal_serve.algorithm import Algorithm
-from sagelocal_serve.codecs import PREDICTION_TYPES, decode_features, encode_predictions
+from sagelocal_serve.codecs import (
+    PREDICTION_TYPES,
+    decode_features,
+    decode_rows,
+    encode_predictions,
+)
+from sagelocal_serve.codecs.dense import to_dense
 from sagelocal_serve.errors import BadRequest, ModelError
 from sagelocal_serve.interface import ExecutionParameters, Request
 from sagelocal_serve.media_type import CSV, MediaType
@@ -33,10 +40,11 @@ from sagelocal_first_party.artifact import ArtifactError
 
 Model = TypeVar("Model")
 Features = NDArray[np.float32]
+Records = Features | SparseRows
 Columns = dict[str, NDArray[Any]]
 
 
-class FirstParty(Algorithm[Model, Features, Columns]):
+class FirstParty(Algorithm[Model, Records, Columns]):
     """Rows of numbers in, a few fields for each out."""
 
     offers = PREDICTION_TYPES
@@ -66,14 +74,14 @@ class FirstParty(Algorithm[Model, Features, Columns]):
         except ArtifactError as error:
             raise ModelError(str(error)) from error
 
-    def decode(self, model: Model, request: Request) -> Features:
-        """One row per record, as wide as the model.
+    def decode(self, model: Model, request: Request) -> Records:
+        """One row per record, as wide as the model; sparse where every record is.
 
         A CSV that says `label_size=N` has N columns before the features, which are left out.
         """
         labels = _label_columns(request.content_type)
         if not labels:
-            return decode_features(request.body, request.content_type, width=self.width(model))
+            return decode_rows(request.body, request.content_type, width=self.width(model))
         table = decode_features(request.body, request.content_type)
         if table.shape[1] - labels != self.width(model):
             raise BadRequest(
@@ -82,9 +90,12 @@ class FirstParty(Algorithm[Model, Features, Columns]):
             )
         return table[:, labels:]
 
-    def predict(self, model: Model, data: Features) -> Columns:
-        """The answer's fields, those of verbose answers included."""
-        return self.answer(model, data)
+    def predict(self, model: Model, data: Records) -> Columns:
+        """The answer's fields, those of verbose answers included.
+
+        A family that takes sparse rows as they are overrides this.
+        """
+        return self.answer(model, to_dense(data) if isinstance(data, SparseRows) else data)
 
     def encode(self, predictions: Columns, answer: MediaType) -> bytes:
         """The answer in the negotiated format."""

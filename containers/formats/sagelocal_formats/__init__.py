@@ -9,6 +9,7 @@
     parquet           columns of numbers; needs the extra "parquet"
     mxnet_ndarray     .params files: named arrays
     mxnet_symbol      symbol JSON: the graph of a model
+    xgboost_binary    XGBoost's models as they were saved before UBJ, read only
 
 Everything here turns bytes into values and back; nothing opens sockets, and no AWS or MXNet
 package is needed. Input that does not follow its format raises FormatError.

@@ -26,13 +26,15 @@ from numpy.typing import NDArray
 from sagelocal_formats import csv_engine
 from sagelocal_formats.csv_engine import Buffer, Floats
 from sagelocal_formats.errors import FormatError
-from sagelocal_formats.text_lines import refuse_packed, shown
+from sagelocal_formats.text_lines import no_utf8, refuse_packed, shown
 
 Engine = Literal["auto", "polars", "numpy", "careful"]
 
 # Cells looked at together: few enough to stay in the processor's cache.
 _BLOCK = 1 << 16
 _MISSING = "the value is missing; fill it in or leave the row out"
+# What "surrogateescape" makes of a byte that is no UTF-8.
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 def read_csv(
@@ -81,7 +83,8 @@ def write_csv(
         return
     if np.isinf(table).any():
         row, column = np.argwhere(np.isinf(table))[0]
-        raise ValueError(f"row {row}, column {column} is {table[row, column]}: CSV has none")
+        value = table[row, column]
+        raise ValueError(f"row {row + 1}, column {column + 1} is {value}: CSV has none")
     digits = 17 if table.dtype == np.float64 else 9
     for cells in table.tolist():
         texts = ("" if math.isnan(cell) else f"{cell:.{digits}g}" for cell in cells)
@@ -130,7 +133,8 @@ def _careful(source: Path | Buffer, name: str, delimiter: str, missing: float | 
     rows: list[NDArray[np.float32]] = []
     for line, cells in _rows(source, name, delimiter):
         if rows and len(cells) != len(rows[0]):
-            problem = f"{len(cells)} columns, the lines before it have {len(rows[0])}"
+            before = len(rows[0])
+            problem = f"{len(cells)} columns, the lines before it have {before}; all need as many"
             raise FormatError(problem, source=name, line=line)
         rows.append(_row(cells, name, line, missing, is_first=not rows))
     return np.stack(rows)
@@ -153,15 +157,17 @@ def _number(cell: str, missing: float | None) -> float | str:
     """The value of a cell, or what is wrong with it."""
     text = cell.strip()
     if not text or (missing is not None and text.lower() == "nan"):
-        return (
-            "the value is missing; fill it in or leave the row out" if missing is None else missing
-        )
+        return _MISSING if missing is None else missing
     try:
         number = float(text) if text.isascii() and "_" not in text else None
     except ValueError:
         number = None
+    if number is None and (strange := _NO_UTF8.search(cell)):
+        return no_utf8(ord(strange[0]) - 0xDC00)
     if number is None:
-        return f"{shown(cell)} is not a number"
+        # What pandas makes of get_dummies and of comparisons.
+        hint = "; write 1 for True and 0 for False" if text.lower() in ("true", "false") else ""
+        return f"{shown(cell)} is not a number{hint}"
     with np.errstate(over="ignore"):
         is_finite = bool(np.isfinite(np.float32(number)))
     return number if is_finite else f"{shown(cell)} is not a finite 32-bit number"
@@ -169,19 +175,17 @@ def _number(cell: str, missing: float | None) -> float | str:
 
 def _header_hint(cells: list[str], missing: float | None) -> str:
     """What to say when the first line looks like names rather than numbers."""
-    names = [
-        cell
-        for cell in cells
-        if re.search(r"[A-Za-z_]{2,}", cell) and isinstance(_number(cell, missing), str)
-    ]
-    if len(names) * 2 < len(cells):
+    words = [cell for cell in cells if isinstance(_number(cell, missing), str)]
+    names = [cell for cell in words if re.search(r"[A-Za-z_]{2,}", cell)]
+    all_are_names = len(words) == len(cells) > 1 and all(re.search(r"[A-Za-z_]", c) for c in cells)
+    if len(names) * 2 < len(cells) and not all_are_names:
         return ""
     return ". The line looks like a header; the data must have none: remove it"
 
 
 def _rows(source: Path | Buffer, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row that is not blank, and the number of its last line."""
-    with _text(source, errors="replace", newline="") as lines:
+    with _text(source, errors="surrogateescape", newline="") as lines:
         reader = csv.reader(lines, delimiter=delimiter)
         try:
             for cells in reader:

@@ -46,7 +46,7 @@ class ListedImage:
 
 def read_image_records(stream: recordio.Source, source: str = "<stream>") -> Iterator[ImageRecord]:
     """The images of a .rec file or pipe, one at a time; raises FormatError."""
-    for number, (at, payload) in enumerate(recordio.read_located(stream, source)):
+    for number, (at, payload) in enumerate(recordio.read_located(stream, source), 1):
         yield unpack(payload, f"{source}, record {number}", at + recordio.HEADER.size)
 
 

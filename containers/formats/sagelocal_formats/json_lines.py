@@ -183,7 +183,7 @@ def _check_widths(rows: list[_Row], name: str) -> int:
     for row, width in zip(rows, widths, strict=True):
         if width != widths[0]:
             raise FormatError(
-                f"{width} features where the first record has {widths[0]}",
+                f"{width} features where the first record has {widths[0]}; all need as many",
                 source=name,
                 line=row.line,
             )
@@ -191,11 +191,10 @@ def _check_widths(rows: list[_Row], name: str) -> int:
 
 
 def _numbers(row: _Row, name: str) -> NDArray[np.float32]:
-    for position, value in enumerate(row.values):
+    for position, value in enumerate(row.values, 1):
         if not isinstance(value, int | float) or abs(value) > _LARGEST:
             raise FormatError(
-                f"{shown(str(value))} at position {position} (counted from 0) is no finite 32-bit "
-                "number",
+                f"{shown(str(value))} at position {position} is no finite 32-bit number",
                 source=name,
                 line=row.line,
             )

@@ -82,7 +82,8 @@ class RowSparseArray:
         return dense
 
 
-AnyArray = Array | CsrArray | RowSparseArray | None
+SavedArray = Array | CsrArray | RowSparseArray
+AnyArray = SavedArray | None
 _Sparse = TypeVar("_Sparse", CsrArray, RowSparseArray)
 
 
@@ -132,13 +133,16 @@ def loads(data: bytes, source: str = "<bytes>") -> NDArrayFile:
     return NDArrayFile(arrays, names)
 
 
-def save(path: Path, arrays: Mapping[str, Array] | Sequence[Array]) -> None:
+def save(path: Path, arrays: Mapping[str, SavedArray] | Sequence[SavedArray]) -> None:
     """Write arrays with names, or a plain list of them, as `mx.nd.save` would."""
     path.write_bytes(dumps(arrays))
 
 
-def dumps(arrays: Mapping[str, Array] | Sequence[Array]) -> bytes:
-    """The bytes that `mx.nd.save` would write; raises ValueError for what MXNet cannot hold."""
+def dumps(arrays: Mapping[str, SavedArray] | Sequence[SavedArray]) -> bytes:
+    """The bytes that `mx.nd.save` would write; raises ValueError for what MXNet cannot hold.
+
+    Sparse arrays stay so. MXNet wants their rows, and the columns of a row, in ascending order.
+    """
     names = list(arrays) if isinstance(arrays, Mapping) else []
     values = list(arrays.values()) if isinstance(arrays, Mapping) else list(arrays)
     pieces = [struct.pack("<QQQ", LIST_MAGIC, 0, len(values))]
@@ -150,16 +154,65 @@ def dumps(arrays: Mapping[str, Array] | Sequence[Array]) -> bytes:
     return b"".join(pieces)
 
 
-def _encoded(array: Array) -> bytes:
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    code = _CODES.get(little.dtype)
-    if code is None:
-        raise ValueError(f"MXNet has no array type for {array.dtype}")
+def _encoded(array: SavedArray) -> bytes:
+    if isinstance(array, CsrArray):
+        problem = _csr_problem(array)
+        return _encoded_sparse(CSR, array, (array.indptr, array.indices), problem)
+    if isinstance(array, RowSparseArray):
+        problem = _row_sparse_problem(array)
+        return _encoded_sparse(ROW_SPARSE, array, (array.rows,), problem)
+    little, code = _little_endian(array)
     if array.ndim == 0 or array.size == 0:
         # In V2 both mean "not allocated yet": MXNet would read the next array from here.
         raise ValueError(f"an array of shape {array.shape} cannot be saved; give it a dimension")
     head = struct.pack("<Ii", V2_MAGIC, DENSE) + _shape_bytes(array.shape)
     return head + struct.pack("<iii", CPU, 0, code) + little.tobytes()
+
+
+def _encoded_sparse(
+    storage: int,
+    array: CsrArray | RowSparseArray,
+    auxiliary: Sequence[Array],
+    problem: str | None,
+) -> bytes:
+    problem = problem or _unsaveable(array, auxiliary[-1])
+    if problem:
+        raise ValueError(f"a sparse array with {problem} cannot be saved")
+    little, code = _little_endian(array.data)
+    numbers = [part.astype("<i8", copy=False) for part in auxiliary]
+    index_code = _CODES[np.dtype("<i8")]
+    return b"".join(
+        [
+            struct.pack("<Ii", V2_MAGIC, storage),
+            _shape_bytes(array.data.shape),
+            _shape_bytes(array.shape),
+            struct.pack("<iii", CPU, 0, code),
+            *(struct.pack("<i", index_code) + _shape_bytes(part.shape) for part in numbers),
+            little.tobytes(),
+            *(part.tobytes() for part in numbers),
+        ]
+    )
+
+
+def _unsaveable(array: CsrArray | RowSparseArray, stored: Array) -> str | None:
+    """What a reader puts up with, and MXNet's operators do not."""
+    wanted = (stored.size, *(array.shape[1:] if isinstance(array, RowSparseArray) else ()))
+    if array.data.shape != wanted:
+        return f"data of the shape {array.data.shape} instead of {wanted}"
+    steps = np.diff(stored)
+    if isinstance(array, CsrArray):  # from the last of a row to the first of the next one
+        ends = array.indptr[1:-1]
+        steps = np.delete(steps, ends[(ends > 0) & (ends < stored.size)] - 1)
+    return "row or column numbers that do not ascend" if (steps <= 0).any() else None
+
+
+def _little_endian(array: Array) -> tuple[Array, int]:
+    """The array and MXNet's number for its type."""
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    code = _CODES.get(little.dtype)
+    if code is None:
+        raise ValueError(f"MXNet has no array type for {array.dtype}")
+    return little, code
 
 
 def _shape_bytes(shape: Sequence[int]) -> bytes:
@@ -265,6 +318,10 @@ def _sparse(cursor: _Cursor, storage: int, shape: tuple[int, ...]) -> AnyArray:
     code = _dtype_code(cursor)
     layouts = [(_dtype_code(cursor), _shape(cursor) or (0,)) for _ in range(AUX_ARRAYS[storage])]
     at = cursor.offset
+    if not shape:
+        raise cursor.error("a sparse array without dimensions", at)
+    if any(_DTYPES[kind].kind not in "iu" or len(lengths) != 1 for kind, lengths in layouts):
+        raise cursor.error("row or column numbers that are no list of whole numbers", at)
     # What is stored is known from the last auxiliary array: column numbers or row numbers.
     stored = layouts[-1][1]
     data = _data(cursor, code, stored if storage == CSR else (*stored, *shape[1:]))
@@ -310,7 +367,10 @@ def _dtype_code(cursor: _Cursor) -> int:
 def _data(cursor: _Cursor, code: int, shape: tuple[int, ...]) -> Array:
     dtype = _DTYPES[code]
     raw = cursor.take(math.prod(shape) * dtype.itemsize)
-    array: Array = np.ndarray(shape, dtype, buffer=raw)
+    try:
+        array: Array = np.ndarray(shape, dtype, buffer=raw)
+    except ValueError as error:  # of nothing, and yet too long for any
+        raise cursor.error(f"the shape {shape}: {error}") from error
     if code == BFLOAT16:
         return (array.astype("<u4") << 16).view("<f4")
     return array.copy()

@@ -5,9 +5,11 @@
     fc0 = builder.operator("FullyConnected", "fc0", [data, weight, bias], {"num_hidden": "1"})
     text = builder.build([fc0]).dumps()          # byte for byte what Symbol.save writes
 
-A node without an operator ("null") is a variable; attribute values are always strings. Files from
-before MXNet 1.0 say "attr" or "param" for "attrs" and leave the version out of an input. Sources:
-nnvm's src/pass/saveload_json.cc for the fields, dmlc-core's json.h for the white space.
+A node without an operator ("null") is a variable; attribute values are always strings. The
+operators of control flow (`_foreach`, `_while_loop`, `_cond`) hold graphs of their own, whose
+variables stand for inputs of the node that holds them. Files from before MXNet 1.0 say "attr" or
+"param" for "attrs" and leave the version out of an input. Sources: nnvm's src/pass/saveload_json.cc
+for the fields, dmlc-core's json.h for the white space.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class Node:
     name: str
     attrs: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[Entry, ...] = ()
+    subgraphs: tuple[Symbol, ...] = ()
 
     @property
     def is_variable(self) -> bool:
@@ -72,21 +75,8 @@ class Symbol:
 
     def dumps(self) -> str:
         """The text that MXNet's Symbol.save writes."""
-        row_pointers = [0]
-        for outputs in self.outputs_per_node:
-            row_pointers.append(row_pointers[-1] + outputs)
-        fields = {
-            "nodes": _block(
-                [_object(_node_fields(node), 2, several_lines=True) for node in self.nodes], 1
-            ),
-            "arg_nodes": _numbers(
-                [str(index) for index, node in enumerate(self.nodes) if node.is_variable], 1
-            ),
-            "node_row_ptr": _numbers([str(pointer) for pointer in row_pointers], 1),
-            "heads": _entries(self.heads, 1),
-            "attrs": f'{{"mxnet_version": ["int", {self.mxnet_version}]}}',
-        }
-        return _object(fields, 0, several_lines=True)
+        attrs = {"attrs": f'{{"mxnet_version": ["int", {self.mxnet_version}]}}'}
+        return _object(_graph_fields(self, 0) | attrs, 0, several_lines=True)
 
 
 class SymbolBuilder:
@@ -107,9 +97,10 @@ class SymbolBuilder:
         inputs: Sequence[Entry],
         attrs: Mapping[str, str] | None = None,
         outputs: int = 1,
+        subgraphs: Sequence[Symbol] = (),
     ) -> Entry:
         """An operator; the entry is its first output."""
-        return self._add(Node(op, name, attrs or {}, tuple(inputs)), outputs)
+        return self._add(Node(op, name, attrs or {}, tuple(inputs), tuple(subgraphs)), outputs)
 
     def build(self, heads: Sequence[Entry]) -> Symbol:
         """The graph with these outputs."""
@@ -127,13 +118,18 @@ def loads(text: str | bytes, source: str = "<bytes>") -> Symbol:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise FormatError(f"not JSON: {error.msg}", source=source, offset=error.pos) from None
+    except RecursionError:
+        raise FormatError("nested too deeply", source=source, offset=0) from None
     except UnicodeDecodeError as error:
         raise FormatError("not UTF-8 text", source=source, offset=error.start) from None
     try:
-        return _symbol(document)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        symbol = _symbol(document)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         problem = f"not an MXNet symbol: {type(error).__name__} {error}"
         raise FormatError(problem, source=source, offset=0) from None
+    if not symbol.heads:
+        raise FormatError("not an MXNet symbol: it has no outputs", source=source, offset=0)
+    return symbol
 
 
 def _symbol(document: dict[str, Any]) -> Symbol:
@@ -152,7 +148,8 @@ def _node(raw: dict[str, Any], index: int) -> Node:
     for key in ("param", "attr", "attrs"):
         attrs.update({str(name): str(value) for name, value in raw.get(key, {}).items()})
     inputs = tuple(_entry(entry, index) for entry in raw.get("inputs", []))
-    return Node(str(raw["op"]), str(raw["name"]), attrs, inputs)
+    subgraphs = tuple(_symbol(subgraph) for subgraph in raw.get("subgraphs", []))
+    return Node(str(raw["op"]), str(raw["name"]), attrs, inputs, subgraphs)
 
 
 def _entry(raw: Sequence[int], nodes_before: int) -> Entry:
@@ -162,13 +159,34 @@ def _entry(raw: Sequence[int], nodes_before: int) -> Entry:
     return Entry(node, output, int(raw[2]) if len(raw) > 2 else 0)
 
 
-def _node_fields(node: Node) -> Iterator[tuple[str, str]]:
+def _graph_fields(symbol: Symbol, depth: int) -> dict[str, str]:
+    row_pointers = itertools.accumulate(symbol.outputs_per_node, initial=0)
+    variables = [index for index, node in enumerate(symbol.nodes) if node.is_variable]
+    nodes = [
+        _object(_node_fields(node, depth + 3), depth + 2, several_lines=True)
+        for node in symbol.nodes
+    ]
+    return {
+        "nodes": _block(nodes, depth + 1),
+        "arg_nodes": _numbers([str(index) for index in variables], depth + 1),
+        "node_row_ptr": _numbers([str(pointer) for pointer in row_pointers], depth + 1),
+        "heads": _entries(symbol.heads, depth + 1),
+    }
+
+
+def _node_fields(node: Node, depth: int) -> Iterator[tuple[str, str]]:
     yield "op", _text(node.op)
     yield "name", _text(node.name)
     if node.attrs:
         pairs = {name: _text(node.attrs[name]) for name in sorted(node.attrs)}
-        yield "attrs", _object(pairs, 3, several_lines=len(pairs) > 1)
-    yield "inputs", _entries(node.inputs, 3)
+        yield "attrs", _object(pairs, depth, several_lines=len(pairs) > 1)
+    yield "inputs", _entries(node.inputs, depth)
+    if node.subgraphs:
+        graphs = [
+            _object(_graph_fields(graph, depth + 1), depth + 1, several_lines=True)
+            for graph in node.subgraphs
+        ]
+        yield "subgraphs", _block(graphs, depth)
 
 
 def _object(

@@ -150,7 +150,7 @@ def _check(
     absent = np.isnan(values)
     bad = np.flatnonzero(~finite if missing is None else ~finite & ~absent)
     if bad.size:
-        row = first + int(bad[0])
+        row = first + int(bad[0]) + 1
         problem = "there is no value" if absent[bad[0]] else "the value is no finite 32-bit number"
-        raise FormatError(f"row {row} (counted from 0), {column}: {problem}", source=name)
+        raise FormatError(f"row {row}, {column}: {problem}", source=name)
     values[absent] = missing

@@ -152,8 +152,8 @@ class _Place:
         return _Place(self.source, self.byte + size_bytes, self.record + records)
 
     def named(self, number: int) -> str:
-        """The record with that number in the buffer."""
-        return f"{self.source}, record {self.record + number}"
+        """The record at that index of the buffer; people count from 1."""
+        return f"{self.source}, record {self.record + number + 1}"
 
 
 class _View:
@@ -234,7 +234,7 @@ def _parts_end(view: memoryview) -> int:
 def _check_alike(first: Matrix, matrix: Matrix, place: _Place) -> None:
     if matrix.width != first.width:
         raise FormatError(
-            f"{matrix.width} values where the first record has {first.width}",
+            _other_width(matrix.width, first.width),
             source=place.named(0),
             offset=place.byte,
         )
@@ -245,6 +245,10 @@ def _check_alike(first: Matrix, matrix: Matrix, place: _Place) -> None:
             source=place.named(0),
             offset=place.byte,
         )
+
+
+def _other_width(found: int, first: int) -> str:
+    return f"{found} values where the first record has {first}; all records need as many"
 
 
 def _records(stream: recordio.Source, place: _Place) -> Iterator[Record]:
@@ -295,8 +299,7 @@ class _OneByOne:
         width = self._tensors[0].values.size
         for number, tensor in enumerate(self._tensors):
             if tensor.values.size != width:
-                problem = f"{tensor.values.size} values where the first record has {width}"
-                raise self._error(number, problem)
+                raise self._error(number, _other_width(tensor.values.size, width))
         return Matrix(np.stack([tensor.values for tensor in self._tensors]), labels)
 
     def _joined_labels(self) -> NDArray[Any] | None:

@@ -32,6 +32,20 @@ class SparseRows:
         dense[rows, self.keys] = self.values
         return dense
 
+    def distinct(self) -> SparseRows:
+        """The same rows with no column given twice: its last value counts."""
+        owners = np.repeat(np.arange(len(self)), np.diff(self.indptr))
+        rises = (np.diff(owners) > 0) | (np.diff(self.keys) > 0)
+        if rises.all():
+            return self
+        # Stable from the end: the first of equals is the last that was given.
+        order = np.lexsort((-np.arange(len(owners)), self.keys, owners))
+        owners, keys = owners[order], self.keys[order]
+        kept = np.concatenate([[True], (np.diff(owners) > 0) | (np.diff(keys) > 0)])
+        counts = np.bincount(owners[kept], minlength=len(self))
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return SparseRows(indptr, keys[kept], self.values[order][kept], self.width)
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:

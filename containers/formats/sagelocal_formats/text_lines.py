@@ -33,10 +33,15 @@ def decoded(data: bytes | memoryview, source: str) -> str:
         at = error.start + mark
         before = raw[:at].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         raise FormatError(
-            f"the byte 0x{raw[at]:02x} is no UTF-8 text",
+            no_utf8(raw[at]),
             source=source,
             line=before.count(b"\n") + 1,
         ) from None
+
+
+def no_utf8(byte: int) -> str:
+    """What is wrong with a byte, and what to do."""
+    return f"the byte 0x{byte:02x} is no UTF-8 text; save the file as UTF-8"
 
 
 def refuse_packed(head: bytes | memoryview, source: str) -> None:

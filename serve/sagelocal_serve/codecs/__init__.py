@@ -19,6 +19,12 @@ leaves a decoder.
 """
 
 from sagelocal_serve.codecs.predictions import PREDICTION_TYPES, encode_predictions
-from sagelocal_serve.codecs.records import FEATURE_TYPES, decode_features
+from sagelocal_serve.codecs.records import FEATURE_TYPES, decode_features, decode_rows
 
-__all__ = ["FEATURE_TYPES", "PREDICTION_TYPES", "decode_features", "encode_predictions"]
+__all__ = [
+    "FEATURE_TYPES",
+    "PREDICTION_TYPES",
+    "decode_features",
+    "decode_rows",
+    "encode_predictions",
+]

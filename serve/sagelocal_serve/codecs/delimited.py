@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from sagelocal_serve.charset import lines_of
 from sagelocal_serve.errors import BadRequest
 
 # numpy cuts a long cell off, closing quote included.
@@ -27,7 +28,7 @@ def decode_csv(
 
     `missing` stands for an empty cell; without it an empty cell is an error. Raises BadRequest.
     """
-    lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
+    lines = [line for line in lines_of(text) if line.strip()]
     if not lines:
         raise BadRequest("The CSV body has no rows.")
     if missing is not None:

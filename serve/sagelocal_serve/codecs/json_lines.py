@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from sagelocal_serve.charset import lines_of
 from sagelocal_serve.codecs.json_text import decode_json, plain
 from sagelocal_serve.errors import BadRequest
 
@@ -15,7 +15,7 @@ def decode_json_lines(text: str) -> list[Any]:
     """The values in order; raises BadRequest naming the line, counted from 1."""
     values = [
         decode_json(line, f"Line {number} of the body")
-        for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1)
+        for number, line in enumerate(lines_of(text), 1)
         if line.strip()
     ]
     if not values:

@@ -8,13 +8,15 @@ JSON writes a record in one of three ways, alone on its line in JSON Lines, in a
     {"data": {"features": {"keys": [26, 182], "shape": [2000], "values": [0, 1]}}}    sparse
 
 CSV has one record per line, recordio-protobuf one per `aialgs.data.Record`. All of them become
-rows of one float32 matrix; a sparse record is filled up with zeros.
+rows of one float32 matrix; a sparse record is filled up with zeros, unless all are sparse and the
+caller takes them so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -51,31 +53,64 @@ def decode_features(body: bytes, content_type: MediaType, *, width: int | None =
 
     Raises BadRequest saying which record is wrong, or UnsupportedMediaType.
     """
+    rows = decode_rows(body, content_type, width=width)
+    return to_dense(rows) if isinstance(rows, SparseRows) else rows
+
+
+def decode_rows(
+    body: bytes, content_type: MediaType, *, width: int | None = None
+) -> Matrix | SparseRows:
+    """As `decode_features`, but records that are all sparse stay so."""
     decode = _DECODERS.get(content_type.canonical)
     if decode is None:
         raise UnsupportedMediaType.of(content_type, FEATURE_TYPES)
-    matrix, name = decode(body, content_type, width)
-    if width is not None and matrix.shape[1] != width:
-        raise BadRequest(
-            f"The records have {matrix.shape[1]} features, the model was trained on {width}."
-        )
-    _check_finite(matrix, name)
-    return matrix
+    rows, name = decode(body, content_type, width)
+    found = rows.width if isinstance(rows, SparseRows) else rows.shape[1]
+    if width is not None and found != width:
+        raise BadRequest(f"The records have {found} features, the model was trained on {width}.")
+    _check_finite(rows, name)
+    return rows
 
 
-def stack(rows: Sequence[Row], width: int | None, name: Callable[[int], str]) -> Matrix:
+def stack(
+    rows: Sequence[Row], width: int | None, name: Callable[[int], str]
+) -> Matrix | SparseRows:
     """Dense and sparse records as one matrix; `name` tells the caller which record is meant."""
     if not rows:
         raise BadRequest("The request has no records.")
+    sparse = [row for row in rows if isinstance(row, Sparse)]
     try:
-        if not any(isinstance(row, Sparse) for row in rows):
+        if not sparse:
             with np.errstate(over="ignore"):
                 matrix = np.array(rows, dtype=np.float32)
             if matrix.ndim == 2:
                 return matrix
+        elif len(sparse) == len(rows):
+            together = _together(sparse, width)
+            if together is not None:
+                return together
     except (ValueError, TypeError, OverflowError):
         pass  # Said below, where it is known which record is to blame.
     return _stack_one_by_one(rows, width, name)
+
+
+def _together(rows: Sequence[Sparse], width: int | None) -> SparseRows | None:
+    """Sparse records as they are; None if one of them is not as it should be."""
+    columns = width if width is not None else rows[0].width
+    lengths = [len(row.keys) for row in rows]
+    if any(row.width != columns for row in rows) or lengths != [len(row.values) for row in rows]:
+        return None
+    keys = list(chain.from_iterable(row.keys for row in rows))
+    values = list(chain.from_iterable(row.values for row in rows))
+    if not set(map(type, keys)) <= {int} or not set(map(type, values)) <= {int, float}:
+        return None
+    places = np.array(keys, dtype=np.int64)
+    if len(places) and not (places.min() >= 0 and places.max() < columns):
+        return None
+    with np.errstate(over="ignore"):
+        numbers = np.array(values, dtype=np.float64).astype(np.float32)
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return SparseRows(indptr, places, numbers, columns)
 
 
 def _stack_one_by_one(rows: Sequence[Row], width: int | None, name: Callable[[int], str]) -> Matrix:
@@ -107,7 +142,7 @@ def _fill(target: NDArray[np.float32], row: Row, name: str) -> None:
 
 
 def _numbers(values: Sequence[float], name: str) -> NDArray[np.float64]:
-    for position, value in enumerate(values):
+    for position, value in enumerate(values, 1):
         if not isinstance(value, int | float):
             raise BadRequest(f"{name} has {_short(value)} at position {position}, no number.")
     try:
@@ -116,14 +151,16 @@ def _numbers(values: Sequence[float], name: str) -> NDArray[np.float64]:
         raise BadRequest(f"{name} has a number too large to be a feature.") from error
 
 
-def _check_finite(matrix: Matrix, name: Callable[[int], str]) -> None:
-    finite = np.isfinite(matrix)
+def _check_finite(rows: Matrix | SparseRows, name: Callable[[int], str]) -> None:
+    finite = np.isfinite(rows.values if isinstance(rows, SparseRows) else rows)
     if finite.all():
         return
-    row, column = np.argwhere(~finite)[0]
-    raise BadRequest(
-        f"{name(int(row))} has no finite 32-bit number at position {column} (counted from 0)."
-    )
+    if isinstance(rows, SparseRows):
+        entry = int(np.argmin(finite))
+        row, column = np.searchsorted(rows.indptr, entry, "right") - 1, rows.keys[entry]
+    else:
+        row, column = np.argwhere(~finite)[0]
+    raise BadRequest(f"{name(int(row))} has no finite 32-bit number at position {column + 1}.")
 
 
 def _decode_csv(body: bytes, content_type: MediaType, width: int | None) -> Decoded:
@@ -138,7 +175,7 @@ def _decode_json(body: bytes, content_type: MediaType, width: int | None) -> Dec
         raise BadRequest('The JSON body is not of the form {"instances": [...]}.')
 
     def name(index: int) -> str:
-        return f"instances[{index}]"
+        return f"Instance {index + 1} of the JSON body"
 
     return stack([_row(r, name(i)) for i, r in enumerate(instances)], width, name), name
 
@@ -159,19 +196,10 @@ def _decode_recordio(body: bytes, content_type: MediaType, width: int | None) ->
         raise BadRequest(f"The recordio-protobuf body cannot be read: {error}.") from error
     if not len(features):
         raise BadRequest("The request has no records.")
-    if isinstance(features, SparseRows):
-        features = _dense(features, width)
-    with np.errstate(over="ignore"):
-        matrix = features.astype(np.float32, copy=False)
-    return matrix, lambda index: f"Record {index} of the recordio-protobuf body"
-
-
-def _dense(rows: SparseRows, width: int | None) -> Matrix:
-    if width is not None and rows.width != width:
-        raise BadRequest(
-            f"The records have {rows.width} features, the model was trained on {width}."
-        )
-    return to_dense(rows)
+    if not isinstance(features, SparseRows):
+        with np.errstate(over="ignore"):
+            features = features.astype(np.float32, copy=False)
+    return features, lambda index: f"Record {index + 1} of the recordio-protobuf body"
 
 
 def _row(record: Any, name: str) -> Row:
@@ -206,7 +234,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else text[:40] + "…"
 
 
-Decoded = tuple[Matrix, Callable[[int], str]]
+Decoded = tuple[Matrix | SparseRows, Callable[[int], str]]
 
 _DECODERS: dict[str, Callable[[bytes, MediaType, int | None], Decoded]] = {
     CSV: _decode_csv,

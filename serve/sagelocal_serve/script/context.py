@@ -8,10 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sagelocal_serve.interface import Request
 
 CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+
+
+class Headers(dict[str, str]):
+    """Headers by their names in lower case, found by any spelling.
+
+    A script asks for `X-Amzn-SageMaker-Custom-Attributes` or for what its server made of it.
+    """
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The header, else the default."""
+        return super().get(name.lower(), default)
+
+    def copy(self) -> Headers:
+        """Another one that the script may change."""
+        return Headers(self)
 
 
 class Context:
@@ -25,7 +47,7 @@ class Context:
             "gpu_id": None,
             "batch_size": 1,
         }
-        self._request_headers = dict(request.headers) if request else {}
+        self._request_headers = Headers(request.headers if request else {})
         self._response_headers: dict[str, str] = {}
         self._status = 200
         #: The caller's X-Amzn-SageMaker-Custom-Attributes.
@@ -37,12 +59,13 @@ class Context:
         return [self]
 
     def get_all_request_header(self, idx: int = 0) -> dict[str, str]:
-        """All headers of the request, names in lower case."""
-        return dict(self._request_headers)
+        """All headers of the request; one is found whatever the case of its name."""
+        return self._request_headers.copy()
 
     def get_request_header(self, idx: int, key: str) -> str | None:
         """One header of the request, whatever the case of its name."""
-        return self._request_headers.get(key.lower())
+        found: str | None = self._request_headers.get(key)
+        return found
 
     def get_request_properties(self) -> dict[str, str]:
         return self.get_all_request_header()

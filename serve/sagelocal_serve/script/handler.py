@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sagelocal_serve.charset import decode_text
-from sagelocal_serve.errors import ModelError
+from sagelocal_serve.errors import ModelError, NotAcceptable, UnsupportedMediaType
 from sagelocal_serve.interface import ExecutionParameters, Request, Response
-from sagelocal_serve.media_type import CSV, JSON, MediaType, MediaTypeError
+from sagelocal_serve.media_type import CSV, JSON, OCTET_STREAM, MediaType, MediaTypeError
 from sagelocal_serve.script.context import Context
 from sagelocal_serve.script.functions import Functions, ScriptError, with_context
 from sagelocal_serve.script.location import Script, find_script, load_script
+from sagelocal_serve.script.originals import is_response, response_of, with_chosen_status
 from sagelocal_serve.script.requirements import install
 from sagelocal_serve.settings import Settings
 
 # Scripts get these as str and everything else as bytes, as from SageMaker's toolkits.
 _TEXT_TYPES = frozenset({CSV, JSON})
+_JSON = MediaType.parse(JSON)
 
-_THREE = ("input_fn", "predict_fn", "output_fn")
+# And what an unsupported format is in each of them.
+_THREE = {
+    "input_fn": UnsupportedMediaType,
+    "predict_fn": UnsupportedMediaType,
+    "output_fn": NotAcceptable,
+}
 
 Call = Callable[..., Any]
 
@@ -48,7 +56,7 @@ class ScriptHandler:
         """Find the script and install what it requires."""
         self._script = find_script(self._settings, model_dir)
         if self._script and self._script.requirements:
-            install(self._script.requirements, self._settings.packages_folder)
+            install(self._script.requirements, self._settings)
 
     def load(self, model_dir: Path) -> None:
         """Import the script and let it load the model."""
@@ -101,7 +109,8 @@ def _require(functions: Functions, script: Script | None) -> None:
             "Pack inference.py into the folder code of model.tar.gz."
         )
     raise ScriptError(
-        f"{script.path.name} defines no {', '.join(missing)}, and this image has no default for it."
+        f"{script.path.name} defines no {', '.join(missing)}, and this image has no default for "
+        "it: define it there."
     )
 
 
@@ -114,26 +123,38 @@ def _transformation(
 ) -> Callable[[Request, Context, str], Any]:
     """One request from body to result, by transform_fn or by the three others in a row."""
     if functions.transform_fn:
-        transform = _call(functions, "transform_fn")
+        transform = with_chosen_status(_call(functions, "transform_fn"), UnsupportedMediaType)
         return lambda request, context, accept: transform(
-            model(), _body(request), str(request.content_type), accept, context
+            model(), _body(request), str(_content_type(request)), accept, context
         )
-    read, predict, write = (_call(functions, name) for name in _THREE)
+    read, predict, write = (
+        with_chosen_status(_call(functions, name), unsupported)
+        for name, unsupported in _THREE.items()
+    )
 
     def in_three_steps(request: Request, context: Context, accept: str) -> Any:
-        data = read(_body(request), str(request.content_type), context)
+        data = read(_body(request), str(_content_type(request)), context)
         return write(predict(data, model(), context), accept, context)
 
     return in_three_steps
 
 
+def _content_type(request: Request) -> MediaType:
+    """What the request says it is; one that says nothing is JSON, as in the originals."""
+    named = "content-type" in request.headers or request.content_type.essence != OCTET_STREAM
+    return request.content_type if named else _JSON
+
+
 def _body(request: Request) -> bytes | str:
-    if request.content_type.essence not in _TEXT_TYPES:
+    content_type = _content_type(request)
+    if content_type.essence not in _TEXT_TYPES:
         return request.body
-    return decode_text(request.body, request.content_type)
+    return decode_text(request.body, content_type)
 
 
 def _response(result: Any, accept: str, context: Context) -> Response:
+    if is_response(result):
+        return response_of(result)
     content_type = context.get_response_content_type()
     if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], str):
         result, content_type = result[0], content_type or result[1]
@@ -152,9 +173,14 @@ def _as_bytes(result: Any) -> bytes | Iterable[bytes]:
         return bytes(result)
     if hasattr(result, "__next__"):  # a generator: streamed as it is produced
         return (c.encode() if isinstance(c, str) else bytes(c) for c in result)
+    if result is not None:
+        # As Multi Model Server and TorchServe write what is neither.
+        with contextlib.suppress(TypeError, ValueError):
+            return json.dumps(result, indent=2).encode()
     raise ModelError(
         f"The script's answer is a {type(result).__name__}. output_fn or transform_fn must return "
-        "str, bytes, or a generator of them, alone or in a pair with the content type."
+        "str, bytes, a generator of them, or what JSON can write (lists, dicts and numbers of "
+        "Python), alone or in a pair with the content type."
     )
 
 

@@ -3,56 +3,85 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import os
-import shutil
 import site
 import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections import deque
 from pathlib import Path
 
+from sagelocal_requirements import InstallerMissing, Layer, explain, installer, shelved
+
 from sagelocal_serve.script.functions import ScriptError
+from sagelocal_serve.settings import Settings
 
 log = logging.getLogger("sagelocal_serve")
 
+_KEPT_LINES = 200
 
-def install(requirements: Path, folder: Path | None = None) -> None:
-    """Install into this environment, or into a folder of its own if that is read-only.
 
-    A `folder` is used in any case, made if need be, and comes first on Python's path. The
-    installer's output goes to the log as it comes; raises ScriptError if it fails.
+def install(requirements: Path, settings: Settings) -> None:
+    """Make what it asks for importable here, and in the workers and whatever else starts later.
+
+    It is taken from the shelf below /opt/ml if there is one (`sagelocal_requirements`), else
+    installed into this environment, or into a folder of its own if that is read-only. One model
+    among many has its own packages, first on Python's path. The installer's output goes to the log
+    as it comes; raises ScriptError if it fails.
     """
-    target = _target(folder)
-    command = [*_installer(), "--requirement", str(requirements)]
+
+    def run(command: list[str]) -> None:
+        _run(command, requirements)
+
+    log.info("Installing %s", requirements)
+    try:
+        layer = shelved(requirements, settings.base_dir, os.environ, run)
+        if layer is not None:
+            _use(layer, alone=settings.packages_folder is None)
+            return
+        command = [*installer(), "-r", str(requirements)]
+    except InstallerMissing as error:
+        raise ScriptError(f"{requirements.name} cannot be installed: {error}.") from error
+    target = _target(settings.packages_folder)
     if target is not None:
         command += ["--target", target]
         site.addsitedir(target)
-        if folder is not None:
+        if settings.packages_folder is not None:
             _prefer(target)
-    log.info("Installing %s", requirements)
-    status = subprocess.run(command, check=False, cwd=requirements.parent).returncode
-    if status != 0:
-        raise ScriptError(
-            f"The packages of {requirements.name} could not be installed (exit status {status}). "
-            "The lines before this one say which and why."
-        )
+    run(command)
     importlib.invalidate_caches()
 
 
-def _installer() -> list[str]:
-    if importlib.util.find_spec("pip") is not None:
-        pip = [sys.executable, "-m", "pip", "install"]
-        return [*pip, "--no-cache-dir", "--disable-pip-version-check", "--root-user-action=ignore"]
-    # Beside this Python first: an environment may have uv and yet not be on PATH.
-    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    if uv := shutil.which("uv", path=places):
-        return [uv, "pip", "install", "--python", sys.executable]
-    raise ScriptError(
-        "The script's requirements.txt needs pip or uv, and this environment has neither."
-    )
+def _use(layer: Layer, *, alone: bool) -> None:
+    if alone and _is_writable():
+        layer.join()
+        layer.enter()
+    else:
+        layer.enter(first=True)
+
+
+def _run(command: list[str], requirements: Path) -> None:
+    last: deque[str] = deque(maxlen=_KEPT_LINES)
+    with subprocess.Popen(
+        command,
+        cwd=requirements.parent,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            last.append(line)
+    if process.returncode != 0:
+        reason = explain("".join(last)) or "The lines before this one say which and why"
+        raise ScriptError(
+            f"The packages of {requirements.name} could not be installed (exit status "
+            f"{process.returncode}). {reason}."
+        )
 
 
 def _prefer(folder: str) -> None:
@@ -65,7 +94,8 @@ def _target(folder: Path | None) -> str | None:
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
-    packages = sysconfig.get_path("purelib")
-    if os.access(packages, os.W_OK):
-        return None
-    return tempfile.mkdtemp(prefix="requirements-")
+    return None if _is_writable() else tempfile.mkdtemp(prefix="requirements-")
+
+
+def _is_writable() -> bool:
+    return os.access(sysconfig.get_path("purelib"), os.W_OK)

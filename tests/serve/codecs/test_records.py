@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sagelocal_formats.record_protobuf import SparseRows, encode_rows, encode_sparse
 from sagelocal_serve import BadRequest, MediaType, ServeError, UnsupportedMediaType
-from sagelocal_serve.codecs import FEATURE_TYPES, decode_features
+from sagelocal_serve.codecs import FEATURE_TYPES, decode_features, decode_rows
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 ROWS = st.integers(1, 5).flatmap(
@@ -72,6 +72,26 @@ def test_sparse_recordio_record_is_filled_up_with_zeros() -> None:
     assert_array_equal(matrix, [[0, 0, 5], [0, 0, 0], [6, 7, 0]])
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-recordio-protobuf"])
+def test_records_that_are_all_sparse_stay_so_for_who_asks(content_type: str) -> None:
+    rows = SparseRows(
+        np.array([0, 1, 1, 3]), np.array([2, 1, 0]), np.array([5, 6.5, 7], np.float32), 10**12
+    )
+    records = [
+        {"data": {"features": {"keys": keys, "shape": [rows.width], "values": values}}}
+        for keys, values in (([2], [5]), ([], []), ([1, 0], [6.5, 7]))
+    ]
+    body = (
+        json.dumps({"instances": records}).encode()
+        if content_type == "application/json"
+        else encode_sparse(rows)
+    )
+    found = decode_rows(body, MediaType.parse(content_type), width=10**12)
+    assert isinstance(found, SparseRows)
+    for name in ("indptr", "keys", "values", "width"):
+        assert_array_equal(getattr(rows, name), getattr(found, name))
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "message"),
     [
@@ -83,21 +103,21 @@ def test_sparse_recordio_record_is_filled_up_with_zeros() -> None:
         ("text/csv", "age,income\n1,2", "Row 1, column 1 of the CSV body is 'age'"),
         ("text/csv", "1,2\n3", "Row 2 of the CSV body has width 1, those before it 2."),
         ("text/csv", "1,2,3", "The records have 3 features, the model was trained on 2."),
-        ("text/csv", "1,nan", "Row 1 of the CSV body has no finite 32-bit number at position 1"),
-        ("text/csv", "1e40,1", "Row 1 of the CSV body has no finite 32-bit number at position 0"),
+        ("text/csv", "1,nan", "Row 1 of the CSV body has no finite 32-bit number at position 2"),
+        ("text/csv", "1e40,1", "Row 1 of the CSV body has no finite 32-bit number at position 1"),
         ("text/csv", b"\xff\xfe1", "not utf-8 text: byte 0 is 0xff"),
         ("text/csv; charset=rot13", "1,2", "charset 'rot13' is not known"),
         ("application/json", "{", "is not JSON: .* at line 1, column 2"),
         ("application/json", [[1, 2]], r'not of the form \{"instances"'),
         ("application/json", {"instances": []}, "has no records"),
-        ("application/json", {"instances": [1]}, r"instances\[0\] is not of the form"),
-        ("application/json", {"instances": [{"features": [1, "a"]}]}, r"has 'a' at position 1"),
-        ("application/json", {"instances": [{"features": [1, None]}]}, "at position 1"),
-        ("application/json", {"instances": [{"features": [[1], [2]]}]}, r"has \[1\] at position 0"),
+        ("application/json", {"instances": [1]}, r"Instance 1 of the JSON body is not of the form"),
+        ("application/json", {"instances": [{"features": [1, "a"]}]}, r"has 'a' at position 2"),
+        ("application/json", {"instances": [{"features": [1, None]}]}, "at position 2"),
+        ("application/json", {"instances": [{"features": [[1], [2]]}]}, r"has \[1\] at position 1"),
         (
             "application/json",
             {"instances": [{"features": [1, 2]}, {"features": [3]}]},
-            r"instances\[1\] has 1 features, expected 2",
+            r"Instance 2 of the JSON body has 1 features, expected 2",
         ),
         ("application/json", '{"instances": [{"features": [1' + "0" * 400 + ", 2]}]}", "too large"),
         ("application/json", "[" * 100_000, "nesting too large"),

@@ -70,6 +70,20 @@ class SlowToLoadInWorkers(SlowToLoad):
     shares_memory = False
 
 
+class SlowToLoadButInOne(Echo):
+    """Loads at once in the worker that comes first, and in the others like the one above."""
+
+    shares_memory = False
+
+    def load(self, model_dir: Path) -> None:
+        try:
+            (model_dir / "first").touch(exist_ok=False)
+        except FileExistsError:
+            SlowToLoad().load(model_dir)
+            if (model_dir / "fail").exists():
+                raise ValueError("This model has changed.") from None
+
+
 class SlowToPrepare(Echo):
     """Prepares until the file `go` exists."""
 
@@ -245,6 +259,10 @@ def slow_to_load() -> Handler:
 
 def slow_to_load_in_workers() -> Handler:
     return SlowToLoadInWorkers()
+
+
+def slow_to_load_but_in_one() -> Handler:
+    return SlowToLoadButInOne()
 
 
 def slow_to_prepare() -> Handler:

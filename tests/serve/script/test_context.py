@@ -26,6 +26,18 @@ def test_headers_are_found_in_any_case_and_by_either_way() -> None:
     assert context.custom_attributes == "trace=7"
 
 
+def test_all_headers_are_found_in_any_case_too() -> None:
+    headers = _context().get_all_request_header(0)
+    assert headers["X-Amzn-SageMaker-Custom-Attributes"] == "trace=7"
+    assert headers.get("Content-Type") == "text/csv"
+    assert "CONTENT-type" in headers
+    assert headers.get("Accept", "*/*") == "*/*"
+    assert dict(headers) == {
+        "content-type": "text/csv",
+        "x-amzn-sagemaker-custom-attributes": "trace=7",
+    }
+
+
 def test_answer_is_what_was_set_last_by_either_way() -> None:
     context = _context()
     assert (context.response_status, context.response_custom_attributes) == (200, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
@@ -246,7 +247,22 @@ def test_without_them_there_are_none(load: Load) -> None:
     assert load(PREDICT).execution_parameters() is None
 
 
-@pytest.mark.parametrize("value", ["1", "None", "[1]", "{'a': 1}", "object()"])
+@pytest.mark.parametrize("value", ["[1.5, 'a']", "{'a': [1]}", "7", "True"])
+def test_lists_dicts_and_numbers_are_written_as_json(value: str, load: Load) -> None:
+    handler = load(f"""
+        def model_fn(model_dir):
+            return None
+
+        def transform_fn(model, body, content_type, accept):
+            return {value}
+    """)
+    response = handler.handle(_request(accept="application/json"))
+    assert isinstance(response.body, bytes)
+    assert json.loads(response.body) == eval(value)
+    assert str(response.content_type) == "application/json"
+
+
+@pytest.mark.parametrize("value", ["None", "object()", "[object()]"])
 def test_answer_that_is_no_body_is_explained(value: str, load: Load) -> None:
     handler = load(f"""
         def model_fn(model_dir):
@@ -255,7 +271,7 @@ def test_answer_that_is_no_body_is_explained(value: str, load: Load) -> None:
         def transform_fn(model, body, content_type, accept):
             return {value}
     """)
-    with pytest.raises(ModelError, match="must return str, bytes, or a generator"):
+    with pytest.raises(ModelError, match="must return str, bytes, a generator"):
         handler.handle(_request())
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-import sysconfig
-import venv
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
+
+from tests.package_index import create_on_top, create_with_pip, make_wheel
 
 Start = Callable[..., Any]
 
@@ -107,37 +106,17 @@ def test_what_a_script_prints_is_seen_at_once(start_server: Start, code_dir: Pat
     start_server().wait_for_line("hello from the script")
 
 
-def _wheel(folder: Path) -> str:
-    """The name of a package ready to be installed, made here because no index can be asked."""
-    info = "sagelocal_test_package-1.0.dist-info"
-    files = {
-        "sagelocal_test_package.py": "FACTOR = 7\n",
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: sagelocal-test-package\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/RECORD": "",
-    }
-    name = "sagelocal_test_package-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(folder / name, "w") as wheel:
-        for path, content in files.items():
-            wheel.writestr(path, content)
-    return name
-
-
 @pytest.fixture
 def environment_of_its_own(tmp_path: Path) -> Path:
     """The Python of a virtual environment that sees this one's packages and may be changed."""
-    venv.create(tmp_path / "venv", with_pip=False)
-    packages = next((tmp_path / "venv").glob("lib/python*/site-packages"))
-    own = sysconfig.get_path("purelib")
-    (packages / "parent.pth").write_text(f"import site; site.addsitedir({own!r})\n")
-    return tmp_path / "venv" / "bin" / "python"
+    return create_on_top(tmp_path / "venv", Path(sys.executable))
 
 
 def test_requirements_beside_the_script_are_installed_first(
     start_server: Start, code_dir: Path, environment_of_its_own: Path
 ) -> None:
-    _write(code_dir / "requirements.txt", f"./{_wheel(code_dir)}\n")
-    script = f"from sagelocal_test_package import FACTOR\n{dedent(SCRIPT)}".replace("10", "FACTOR")
+    _write(code_dir / "requirements.txt", f"./{make_wheel(code_dir, 'test_package').name}\n")
+    script = f"import test_package as p\n{dedent(SCRIPT)}".replace("10", "float(p.VERSION) + 6")
     _write(code_dir / "inference.py", script)
     # uv is one of the packages that the tests' own environment has.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -154,3 +133,39 @@ def test_requirement_that_cannot_be_installed_is_a_dead_model(
     wait_until(lambda: server.request("GET", "/ping").status == 500)
     message = json.loads(server.request("GET", "/ping").body)["message"]
     assert "requirements.txt could not be installed" in message
+
+
+def test_the_next_container_with_the_same_requirements_installs_nothing(
+    start_server: Start, code_dir: Path, base_dir: Path, tmp_path: Path
+) -> None:
+    image = create_with_pip(tmp_path / "image")
+    create_on_top(tmp_path / "image", Path(sys.executable))
+    wheel = make_wheel(tmp_path, "test_package", "7")
+    _write(code_dir / "requirements.txt", "test_package\n")
+    script = f"import test_package as p\n{dedent(SCRIPT)}".replace("10", "float(p.VERSION)")
+    _write(code_dir / "inference.py", script)
+    (base_dir / ".packages").mkdir()
+
+    for name in ("first", "second"):
+        python = create_on_top(tmp_path / name, image)
+        server = start_server(
+            command=[python, "-m", "sagelocal_serve"],
+            PIP_NO_INDEX="1",
+            PIP_FIND_LINKS=str(tmp_path),
+        ).wait_until_ready()
+        assert json.loads(server.invoke(b"1,2", "text/csv").body) == [7.0, 14.0]
+        wheel.unlink(missing_ok=True)
+    server.wait_for_line("Nothing to install: these packages are kept in ")
+
+
+def test_a_package_that_cannot_be_had_is_named_in_what_ping_says(
+    start_server: Start, code_dir: Path, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    create_on_top(tmp_path / "image", Path(sys.executable))
+    python = create_with_pip(tmp_path / "image")
+    _write(code_dir / "inference.py", SCRIPT)
+    _write(code_dir / "requirements.txt", "no-such-package\n")
+    server = start_server(command=[python, "-m", "sagelocal_serve"], PIP_NO_INDEX="1")
+    wait_until(lambda: server.request("GET", "/ping").status == 500)
+    message = json.loads(server.request("GET", "/ping").body)["message"]
+    assert "could not be installed (exit status 1). 'no-such-package' is not in the" in message

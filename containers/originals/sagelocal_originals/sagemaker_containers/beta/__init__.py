@@ -1,0 +1,1 @@
+"""`framework` is what scripts import from here."""

@@ -1,0 +1,1 @@
+"""What scripts import of the SageMaker Training Toolkit: `environment`, `logging_config`."""
