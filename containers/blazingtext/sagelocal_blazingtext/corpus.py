@@ -25,6 +25,7 @@ LABEL = b"__label__"
 CHUNK_BYTES = 1 << 22
 _SHOWN_CHARACTERS = 60
 
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2"}
 _PLAIN, _JSON_LINES = "text/plain", "application/jsonlines"
 _TYPES = (_PLAIN, _JSON_LINES)
 _MODES: tuple[InputMode, ...] = ("File", "FastFile", "Pipe")
@@ -142,6 +143,8 @@ def _checked(stream: manifest.Readable, name: str, labelled: bool, out: BinaryIO
     """How many lines count; all of them go to `out`. Raises UserError naming file and line."""
     before, counted = 0, 0
     for chunk in whole_lines(stream):
+        if not before:
+            _check_uncompressed(chunk, name)
         _check_utf8(chunk, name, before)
         lines = chunk.split(b"\n")
         if labelled:
@@ -167,6 +170,15 @@ def whole_lines(stream: manifest.Readable, size: int = CHUNK_BYTES) -> Iterator[
         rest = part[end:]
     if rest:
         yield rest
+
+
+def _check_uncompressed(beginning: bytes, name: str) -> None:
+    for magic, kind in _COMPRESSED.items():
+        if beginning.startswith(magic):
+            raise UserError(
+                f"{name} is compressed ({kind}), not text: upload it uncompressed; gzip may stay, "
+                "with CompressionType 'Gzip' and TrainingInputMode 'Pipe' of the channel"
+            )
 
 
 def _check_utf8(chunk: bytes, name: str, before: int) -> None:

@@ -53,7 +53,13 @@ def train(corpus: Corpus, settings: Settings) -> Model:
 
 def untrained(corpus: Corpus, settings: Settings) -> Model:
     """A model whose vocabulary is complete and whose matrices are as training begins."""
-    return _beside(corpus, settings, 0, 1, _pass_on)
+
+    def take(line: str) -> None:
+        # Of no epochs there is no progress to say: fastText says a loss of NaN.
+        if "Progress:" not in line:
+            _pass_on(line)
+
+    return _beside(corpus, settings, 0, 1, take)
 
 
 def words_by_frequency(model: Model, settings: Settings) -> tuple[list[str], list[int]]:

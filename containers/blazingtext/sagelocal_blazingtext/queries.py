@@ -21,7 +21,6 @@ from sagelocal_serve.media_type import JSON, JSON_LINES, OCTET_STREAM, MediaType
 
 TEXT = "text/plain"
 REQUEST_TYPES = (JSON, JSON_LINES, TEXT)
-ANSWER_TYPES = (JSON, JSON_LINES)
 
 _FORM = '{"instances": ["a text", ...], "configuration": {"k": 1}}'
 _LINE_FORM = '{"source": "a text", "k": 1}'
@@ -38,10 +37,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """All of a request; `preferred` is the type to answer in if the caller does not care."""
+    """All of a request, and the type of its answer."""
 
     queries: list[Query]
-    preferred: str
+    answer_type: str
 
 
 def decode(request: Request) -> Queries:

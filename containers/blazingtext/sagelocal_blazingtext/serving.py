@@ -8,7 +8,7 @@ from pathlib import Path
 from sagelocal_serve.codecs.json_lines import encode_json_lines
 from sagelocal_serve.errors import BadRequest, ModelError
 from sagelocal_serve.interface import ExecutionParameters, Request, Response
-from sagelocal_serve.media_type import JSON
+from sagelocal_serve.media_type import JSON, MediaType
 
 from sagelocal_blazingtext import models, queries
 from sagelocal_blazingtext.models import Answering
@@ -17,7 +17,8 @@ from sagelocal_blazingtext.models import Answering
 class BlazingText:
     """A Handler: labels of texts, or vectors of words.
 
-    Not an Algorithm, because the answer's default type is that of the request.
+    Not an Algorithm, because the answer's type is that of the request, whatever Accept says
+    (developer guide, "BlazingText algorithm": where they differ, Accept is ignored).
     """
 
     #: fastText's model only reads its memory: workers may share it.
@@ -43,8 +44,7 @@ class BlazingText:
         if not request.body:
             raise BadRequest("The request has an empty body: send at least one text.")
         asked = queries.decode(request)
-        others = tuple(kind for kind in queries.ANSWER_TYPES if kind != asked.preferred)
-        answer = request.negotiate((asked.preferred, *others))
+        answer = MediaType.parse(asked.answer_type)
         found = self._model.answers(asked.queries)
         if answer.canonical == JSON:
             return Response(json.dumps(found).encode(), answer)

@@ -4,7 +4,9 @@ classification of sparse rows, with a weight for every pair of features.
 training:main and serving:app are what the image's `train` and `serve` run. Inside:
 
     hyperparameters     what is asked for, checked and typed
+    tables              a few rows over the features that occur in them
     model               the formula, and the artifact
-    adam   fit          batches of sparse rows, and the weights that they touch
+    gradients           of batches of sparse rows, for the weights that they touch
+    adam   fit          steps, batch by batch; `compiled` does them in C
     figures             errors and accuracies
 """

@@ -7,22 +7,23 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from sagelocal_factorization_machines.compiled import Kernel
+from sagelocal_factorization_machines.tables import Floats, Indices
 
 _FIRST, _SECOND = 0.9, 0.999
 
 
 @dataclass(slots=True)
 class Adam:
-    """Changes `values` (rows, numbers) in place."""
+    """Changes `values` (rows, numbers) in place; in numpy where there is no kernel."""
 
     values: Floats
     rate: float
     decay: float
     epsilon: float
     clip: float | None
+    kernel: Kernel | None = None
     _mean: Floats = field(init=False)
     _square: Floats = field(init=False)
     _steps: int = 0
@@ -31,9 +32,22 @@ class Adam:
         self._mean = np.zeros_like(self.values)
         self._square = np.zeros_like(self.values)
 
-    def step(self, rows: NDArray[np.int64], gradients: Floats) -> None:
+    def step(self, rows: Indices, gradients: Floats) -> None:
         """One step of these rows, each named once."""
         self._steps += 1
+        rate = self.rate * math.sqrt(1 - _SECOND**self._steps) / (1 - _FIRST**self._steps)
+        if self.kernel is not None:
+            self.kernel.adam(
+                rows,
+                gradients,
+                (self.values, self._mean, self._square),
+                rate=rate,
+                decay=self.decay,
+                epsilon=self.epsilon,
+                limit=self.clip,
+                momenta=(_FIRST, _SECOND),
+            )
+            return
         if self.clip is not None:
             gradients = np.clip(gradients, -self.clip, self.clip)
         gradients = gradients + np.float32(self.decay) * self.values[rows]
@@ -41,5 +55,4 @@ class Adam:
         square = np.float32(_SECOND) * self._square[rows]
         square += np.float32(1 - _SECOND) * np.square(gradients)
         self._mean[rows], self._square[rows] = mean, square
-        rate = self.rate * math.sqrt(1 - _SECOND**self._steps) / (1 - _FIRST**self._steps)
         self.values[rows] -= np.float32(rate) * mean / (np.sqrt(square) + np.float32(self.epsilon))

@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from sagelocal_first_party import ArtifactError, artifact
 from sagelocal_formats import FormatError, mxnet_ndarray, mxnet_symbol
 from sagelocal_formats.mxnet_symbol import Symbol, SymbolBuilder
+from sagelocal_formats.rows import SparseRows
 
 from sagelocal_factorization_machines.hyperparameters import BINARY
-
-Floats = NDArray[np.float32]
+from sagelocal_factorization_machines.tables import Floats, Indices, Table, summed_in_order
 
 SYMBOL, PARAMS, META = "symbol.json", "params", "meta.json"
 THRESHOLD = 0.5
@@ -51,13 +51,32 @@ class FactorModel:
     def width(self) -> int:
         return len(self.linear)
 
-    def scores(self, rows: Floats) -> Floats:
-        """A regressor's numbers, a classifier's probabilities of 1, for dense rows."""
+    def scores(self, rows: Floats | SparseRows) -> Floats:
+        """A regressor's numbers, a classifier's probabilities of 1."""
+        if isinstance(rows, SparseRows):
+            return self._of_entries(rows.distinct())
         sums = rows @ self.factors
         squares = np.square(rows) @ np.square(self.factors)
         pairs = (np.square(sums) - squares).sum(axis=1) / 2
-        scores: Floats = self.bias[0] + rows @ self.linear + pairs
-        return sigmoid(scores) if self.is_binary else scores
+        return self._answered(self.bias[0] + rows @ self.linear + pairs)
+
+    def _of_entries(self, rows: SparseRows) -> Floats:
+        parts = self.factors.take(rows.keys, axis=0)
+        parts *= rows.values[:, None]
+        owners = np.repeat(np.arange(len(rows)), np.diff(rows.indptr))
+        alone = self.linear[rows.keys] * rows.values - np.einsum("ij,ij->i", parts, parts) / 2
+        sums = summed_in_order(owners, len(rows), parts)
+        raw = np.bincount(owners, alone, len(rows)) + np.square(sums).sum(axis=1) / 2
+        return self._answered(self.bias[0] + raw.astype(np.float32))
+
+    def scores_of(self, table: Table, features: Indices, own: Floats, sums: Floats) -> Floats:
+        """The same of a table of rows over some features; `own` are their factors, and `sums` the
+        table's times those."""
+        pairs = (np.square(sums).sum(axis=1) - table.squares_times(np.square(own).sum(axis=1))) / 2
+        return self._answered(self.bias[0] + table.times(self.linear[features]) + pairs)
+
+    def _answered(self, raw: Floats) -> Floats:
+        return sigmoid(raw) if self.is_binary else raw
 
 
 def sigmoid(scores: Floats) -> Floats:

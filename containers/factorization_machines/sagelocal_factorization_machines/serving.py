@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from sagelocal_first_party import Columns, Features, FirstParty
+from sagelocal_first_party import Columns, FirstParty, Records
 from sagelocal_serve.algorithm import AlgorithmHandler
 
 from sagelocal_factorization_machines import model
@@ -21,7 +21,11 @@ class FactorizationMachines(FirstParty[FactorModel]):
     def width(self, model: FactorModel) -> int:
         return model.width
 
-    def answer(self, model: FactorModel, rows: Features) -> Columns:
+    def predict(self, model: FactorModel, data: Records) -> Columns:
+        """Sparse rows, which may be millions of features wide, are scored as they are."""
+        return self.answer(model, data)
+
+    def answer(self, model: FactorModel, rows: Records) -> Columns:
         """`score`, and for classifiers `predicted_label`."""
         scores = model.scores(rows)
         columns: Columns = {"score": scores}
@@ -30,6 +34,6 @@ class FactorizationMachines(FirstParty[FactorModel]):
         return columns
 
 
-def app() -> AlgorithmHandler[FactorModel, Features, Columns]:
+def app() -> AlgorithmHandler[FactorModel, Records, Columns]:
     """What SAGEMAKER_SERVING_MODULE names."""
     return AlgorithmHandler(FactorizationMachines())

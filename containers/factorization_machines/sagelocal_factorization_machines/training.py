@@ -12,13 +12,14 @@ from sagelocal_first_party import DataChannel, Dataset, Family, Job, joined
 from sagelocal_serve.media_type import RECORDIO_PROTOBUF
 from sagelocal_train.channels import Channels
 from sagelocal_train.environment import Environment
-from sagelocal_train.errors import AlgorithmError, UserError
+from sagelocal_train.errors import AlgorithmError
 from sagelocal_train.hyperparameters import as_text
 
 from sagelocal_factorization_machines import model
 from sagelocal_factorization_machines.figures import figures
-from sagelocal_factorization_machines.fit import Epoch, Vector, fit
-from sagelocal_factorization_machines.hyperparameters import TABLE, Settings, settings_of
+from sagelocal_factorization_machines.fit import Epoch, fit
+from sagelocal_factorization_machines.gradients import Vector
+from sagelocal_factorization_machines.hyperparameters import TABLE, settings_of
 
 FAMILY = Family(
     "factorization-machines",
@@ -40,8 +41,12 @@ def main(environment: Environment | None = None) -> None:
     """Run the job that /opt/ml describes."""
     job = Job.begin(FAMILY, environment)
     settings = settings_of(job.values)
-    train = _read(job, "train", settings)
-    test = _read(job, "test", settings) if job.has("test") else None
+    train = job.read("train", settings.feature_dim)
+    test = job.read_if_given("test", settings.feature_dim)
+    if settings.is_binary:
+        for dataset in filter(None, (train, test)):
+            right = np.isin(dataset.labels, (0.0, 1.0))
+            dataset.check_labels(right, "a binary_classifier needs 0 or 1")
     job.log.data_seen(0, 0, meta="init_train_data_iter")
 
     def report(epoch: Epoch) -> None:
@@ -52,11 +57,9 @@ def main(environment: Environment | None = None) -> None:
             )
         for metric in figures(epoch.scores, epoch.labels, settings.is_binary):
             job.log.quality("train", metric.name, metric.value, metric.kind, epoch.number)
-        job.log.progress(100 * (epoch.number + 1) / settings.epochs)
-        job.log.data_seen(len(train), epoch.batches, epoch=epoch.number)
-        job.log.throughput(len(train), time.monotonic() - laps[-1])
+        seconds = time.monotonic() - laps[-1]
+        job.log.epoch_over(len(train), epoch.batches, seconds, epoch.number, settings.epochs)
         laps.append(time.monotonic())
-        job.log.lap()
 
     with joined(job.environment.resources) as group:
         laps = [time.monotonic()]
@@ -64,24 +67,10 @@ def main(environment: Environment | None = None) -> None:
     if job.is_first_host:
         given = {name: as_text(value) for name, value in job.values.items() if value is not None}
         model.save(trained, job.artifact, given)
-    if test is None:
-        job.log.no_test_data()
-    else:
-        scores = _scores(trained, test)
-        job.log.final("test", figures(scores, test.labels, settings.is_binary))
+    job.log.tested(
+        None if test is None else figures(_scores(trained, test), test.labels, settings.is_binary)
+    )
     job.log.over(epochs=float(settings.epochs))
-
-
-def _read(job: Job, name: str, settings: Settings) -> Dataset:
-    dataset = job.read(name, settings.feature_dim)
-    if settings.is_binary:
-        wrong = np.flatnonzero(~np.isin(dataset.labels, (0.0, 1.0)))
-        if wrong.size:
-            raise UserError(
-                f"{dataset.place(int(wrong[0]))}: the label is {dataset.labels[wrong[0]]:g}; a "
-                "binary_classifier needs 0 or 1"
-            )
-    return dataset
 
 
 def _scores(trained: model.FactorModel, dataset: Dataset) -> Vector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from sagelocal_first_party import Columns, Features, FirstParty
+from sagelocal_first_party import Columns, Features, FirstParty, Records
 from sagelocal_serve.algorithm import AlgorithmHandler
 
 from sagelocal_kmeans import model
@@ -30,6 +30,6 @@ class KMeans(FirstParty[Clusters]):
         }
 
 
-def app() -> AlgorithmHandler[Clusters, Features, Columns]:
+def app() -> AlgorithmHandler[Clusters, Records, Columns]:
     """What SAGEMAKER_SERVING_MODULE names."""
     return AlgorithmHandler(KMeans())

@@ -9,8 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from sagelocal_first_party import DataChannel, Family, Job, Metric, joined
-from sagelocal_train.channels import Channels
+from sagelocal_first_party import Family, Job, Metric, joined, train_and_test
 from sagelocal_train.environment import Environment
 
 from sagelocal_kmeans.fit import Watch, fit, sum_of_squares
@@ -20,15 +19,7 @@ from sagelocal_kmeans.lloyd import Outcome
 FAMILY = Family(
     "AWS/KMeansWebscale",
     TABLE,
-    Channels(
-        DataChannel(
-            "train",
-            required=True,
-            label="ignored",
-            help="The rows to cluster. May be sharded over hosts.",
-        ),
-        DataChannel("test", label="ignored", help="Only measured."),
-    ),
+    train_and_test("The rows to cluster.", label="ignored"),
 )
 
 
@@ -37,20 +28,19 @@ def main(environment: Environment | None = None) -> None:
     job = Job.begin(FAMILY, environment)
     settings = settings_of(job.values)
     train = job.read("train", settings.feature_dim)
-    test = job.read("test", settings.feature_dim) if job.has("test") else None
+    test = job.read_if_given("test", settings.feature_dim)
     _say_what_is_used(job, settings, len(train))
     with joined(job.environment.resources) as group:
         model = fit(train, settings, group, _watch(job, settings, len(train)))
         total, rows = group.sum(np.array(sum_of_squares(train, model)), np.array(len(train)))
-    job.log.final("train", figures(float(total), int(rows), settings.eval_metrics), scores=False)
+    wanted = settings.eval_metrics
+    job.log.final("train", figures(float(total), int(rows), wanted), scores=False)
     if job.is_first_host:
         model.save(job.artifact)
     job.log.metrics({"finalize.time": 1000 * job.log.lap()})
-    if test is None:
-        job.log.no_test_data()
-    else:
-        squares = sum_of_squares(test, model)
-        job.log.final("test", figures(squares, len(test), settings.eval_metrics))
+    job.log.tested(
+        None if test is None else figures(sum_of_squares(test, model), len(test), wanted)
+    )
     job.log.over()
 
 
@@ -82,10 +72,7 @@ def _watch(job: Job, settings: Settings, rows: int) -> Watch:
 
     def epoch(number: int, seconds: float) -> None:
         log.info("processed a total of %d examples", rows)
-        log.progress(100 * (number + 1) / settings.epochs)
-        log.data_seen(rows, batches, epoch=number)
-        log.throughput(rows, seconds)
-        log.lap()
+        log.epoch_over(rows, batches, seconds, number, settings.epochs)
 
     def shrinking(centers: int) -> None:
         log.info("shrinking %d centers into %d", centers, settings.k)

@@ -52,19 +52,21 @@ def _parts(values: Values) -> str | None:
     if parts is None:
         return (
             "'faiss_index_pq_m' is a required property when 'index_type' is 'faiss.IVFPQ': set it "
-            "to a number that divides the number of features"
+            f"to one of {list(PARTS)}"
         )
     number = values.integer("faiss_index_pq_m")
-    if number not in PARTS:
-        return f"'faiss_index_pq_m' is {number}, which is not one of {list(PARTS)}"
-    reduced = values["dimension_reduction_type"] is not None
-    name = "dimension_reduction_target" if reduced else "feature_dim"
-    width = values[name]
-    if not isinstance(width, int) or width % number == 0:
+    if number in PARTS:
+        return None
+    return f"'faiss_index_pq_m' is {number}, which is not one of {list(PARTS)}"
+
+
+def _metric(values: Values) -> str | None:
+    metric = values.text("index_metric")
+    if values.text("index_type") != "faiss.IVFPQ" or metric == "L2":
         return None
     return (
-        f"'faiss_index_pq_m' is {number}, which does not divide '{name}' ({width}); choose one "
-        "that does"
+        f"'index_metric' is {metric!r}, which 'index_type' 'faiss.IVFPQ' does not support: set it "
+        "to 'L2', or choose 'faiss.Flat' or 'faiss.IVFFlat'"
     )
 
 
@@ -113,13 +115,14 @@ TABLE = Hyperparameters(
         "faiss_index_pq_m",
         minimum=1,
         help="Parts of a row that are quantized each by itself, for faiss.IVFPQ: "
-        f"{', '.join(map(str, PARTS))}.",
+        f"{', '.join(map(str, PARTS))}. Rows that cannot be divided evenly get more features.",
     ),
     Categorical(
         "index_metric",
         ["L2", "INNER_PRODUCT", "COSINE"],
         default="L2",
-        help="What near means: Euclidean distance, inner product, or the angle.",
+        help="What near means: Euclidean distance, inner product, or the angle; faiss.IVFPQ has "
+        "L2 alone.",
     ),
     Categorical(
         "index_type",
@@ -132,7 +135,8 @@ TABLE = Hyperparameters(
         Check(
             ("feature_dim", "dimension_reduction_type", "dimension_reduction_target"), _reduction
         ),
-        Check(("index_type", "faiss_index_pq_m", "feature_dim"), _parts),
+        Check(("index_type", "faiss_index_pq_m"), _parts),
+        Check(("index_type", "index_metric"), _metric),
         Check(("k", "sample_size"), _neighbours),
     ],
 )
@@ -140,7 +144,11 @@ TABLE = Hyperparameters(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The hyperparameters of a job; names and meanings are the algorithm's own."""
+    """The hyperparameters of a job; names and meanings are the algorithm's own.
+
+    `faiss_index_pq_m` is 1 for other indexes than faiss.IVFPQ, `dimension_reduction_target` what
+    it is raised to, so that the parts are even.
+    """
 
     feature_dim: int
     k: int
@@ -155,19 +163,28 @@ class Settings:
     mini_batch_size: int
 
 
+def multiple(number: int, of: int) -> int:
+    """The least multiple of `of` that is not less than `number`."""
+    return -(-number // of) * of
+
+
 def settings_of(values: Values) -> Settings:
     """The typed settings of checked hyperparameters."""
     lists = values.integer_or_auto("faiss_index_ivf_nlists")
-    target, parts = values["dimension_reduction_target"], values["faiss_index_pq_m"]
+    width = values.integer("feature_dim")
+    target, given = values["dimension_reduction_target"], values["faiss_index_pq_m"]
+    parts = given if isinstance(given, int) and values.text("index_type") == "faiss.IVFPQ" else 1
     return Settings(
-        feature_dim=values.integer("feature_dim"),
+        feature_dim=width,
         k=values.integer("k"),
         predictor_type=cast(Predictor, values.text("predictor_type")),
         sample_size=values.integer("sample_size"),
         dimension_reduction_type=cast(Reduction | None, values["dimension_reduction_type"]),
-        dimension_reduction_target=target if isinstance(target, int) else 0,
+        dimension_reduction_target=min(multiple(target, parts), width)
+        if isinstance(target, int)
+        else 0,
         faiss_index_ivf_nlists=None if lists == AUTO else lists,
-        faiss_index_pq_m=parts if isinstance(parts, int) else 0,
+        faiss_index_pq_m=parts,
         index_metric=cast(IndexMetric, values.text("index_metric")),
         index_type=cast(IndexType, values.text("index_type")),
         mini_batch_size=values.integer("mini_batch_size"),

@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from sagelocal_knn.hyperparameters import Settings
+from sagelocal_knn.hyperparameters import Settings, multiple
 
 Floats = NDArray[np.float32]
 
@@ -22,7 +22,11 @@ _LEAST_PROBED = 8
 
 
 def build(points: Floats, settings: Settings) -> Any:
-    """An index of the points, in their order."""
+    """An index of the points, in their order.
+
+    It is wider than they are where faiss.IVFPQ cannot divide them into even parts.
+    """
+    points = filled_up(points, multiple(points.shape[1], settings.faiss_index_pq_m))
     width = points.shape[1]
     metric = faiss.METRIC_L2 if settings.index_metric == "L2" else faiss.METRIC_INNER_PRODUCT
     flat = faiss.IndexFlat(width, metric)
@@ -32,6 +36,15 @@ def build(points: Floats, settings: Settings) -> Any:
         index.train(points)
     index.add(points)
     return index
+
+
+def filled_up(rows: Floats, width: int) -> Floats:
+    """Rows of this width, with zeros after what they have: no distance changes by that."""
+    if rows.shape[1] == width:
+        return rows
+    wider = np.zeros((len(rows), width), np.float32)
+    wider[:, : rows.shape[1]] = rows
+    return wider
 
 
 def _inverted(flat: Any, points: Floats, settings: Settings) -> Any:

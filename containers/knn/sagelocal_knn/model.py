@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sagelocal_first_party import ArtifactError, artifact
 
 from sagelocal_knn.hyperparameters import Predictor, Reduction
+from sagelocal_knn.index import filled_up
 from sagelocal_knn.reduction import Projection
 
 Floats = NDArray[np.float32]
@@ -53,16 +54,21 @@ class Model:
     predictor_type: Predictor
     projection: Projection | None = None
     normalize: bool = False
+    feature_dim: int | None = None
+    """How many features a row has where that is neither the projection's nor the index's."""
 
     @property
     def width(self) -> int:
         """How many features a row has."""
-        return self.projection.input_dim if self.projection else int(self.index.d)
+        if self.projection is not None:
+            return self.projection.input_dim
+        return self.feature_dim or int(self.index.d)
 
     def neighbours(self, rows: Floats) -> Neighbours:
         """The nearest remembered rows."""
         k = min(self.k, len(self.labels))
-        found, places = self.index.search(prepared(rows, self.projection, self.normalize), k)
+        sought = filled_up(prepared(rows, self.projection, self.normalize), self.index.d)
+        found, places = self.index.search(sought, k)
         if self.index.metric_type != faiss.METRIC_L2:
             found = (1 if self.normalize else 0) - found
         # An IVF index may find fewer than k; the last one that it has found fills up.
@@ -98,6 +104,8 @@ class Model:
                 "input_dim": self.projection.input_dim,
                 "by": PROJECTED_BY,
             }
+        elif self.width != self.index.d:
+            document["feature_dim"] = self.width
         _beside(archive, "json").write_text(json.dumps(document))
 
 
@@ -143,7 +151,12 @@ def load(folder: Path) -> Model:
         )
     projection = _projection(document.get("dimension_reduction"), f"{archive.name}.json")
     normalize = bool(document.get("normalize"))
-    return Model(index, labels, k, cast(Predictor, predictor), projection, normalize)
+    width = document.get("feature_dim")
+    if width is not None and not (isinstance(width, int) and 1 <= width <= index.d):
+        raise ArtifactError(
+            f"{archive.name}.json: 'feature_dim' is {width!r}, not an integer of 1 to {index.d}"
+        )
+    return Model(index, labels, k, cast(Predictor, predictor), projection, normalize, width)
 
 
 def _beside(archive: Path, suffix: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from sagelocal_first_party import Columns, Features, FirstParty
+from sagelocal_first_party import Columns, Features, FirstParty, Records
 from sagelocal_serve.algorithm import AlgorithmHandler
 
 from sagelocal_knn import model
@@ -36,6 +36,6 @@ class Knn(FirstParty[Model]):
         }
 
 
-def app() -> AlgorithmHandler[Model, Features, Columns]:
+def app() -> AlgorithmHandler[Model, Records, Columns]:
     """What SAGEMAKER_SERVING_MODULE names."""
     return AlgorithmHandler(Knn())

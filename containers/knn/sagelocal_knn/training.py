@@ -9,8 +9,7 @@ import math
 import time
 
 import numpy as np
-from sagelocal_first_party import DataChannel, Dataset, Family, Group, Job, joined
-from sagelocal_train.channels import Channels
+from sagelocal_first_party import Dataset, Family, Group, Job, joined, train_and_test
 from sagelocal_train.environment import Environment
 from sagelocal_train.errors import UserError
 
@@ -23,14 +22,7 @@ from sagelocal_knn.reduction import Projection
 FAMILY = Family(
     "AWS/KNN",
     TABLE,
-    Channels(
-        DataChannel(
-            "train",
-            required=True,
-            help="Rows and labels to remember. May be sharded over hosts.",
-        ),
-        DataChannel("test", help="Only measured."),
-    ),
+    train_and_test("Rows and labels to remember."),
 )
 
 SEED = 20171129
@@ -41,21 +33,17 @@ def main(environment: Environment | None = None) -> None:
     job = Job.begin(FAMILY, environment)
     settings = settings_of(job.values)
     train = job.read("train", settings.feature_dim)
-    test = job.read("test", settings.feature_dim) if job.has("test") else None
+    test = job.read_if_given("test", settings.feature_dim)
     started = time.monotonic()
     with joined(job.environment.resources) as group:
         model = fit(train, settings, group)
-        job.log.progress(100)
-        job.log.data_seen(len(train), math.ceil(len(train) / settings.mini_batch_size), epoch=0)
-        job.log.throughput(len(train), time.monotonic() - started)
+        batches = math.ceil(len(train) / settings.mini_batch_size)
+        job.log.epoch_over(len(train), batches, time.monotonic() - started)
     if model is None:  # Another host has the rows of all.
         job.log.over()
         return
     model.save(job.artifact)
-    if test is None:
-        job.log.no_test_data()
-    else:
-        job.log.final("test", figures(model, test, settings.mini_batch_size))
+    job.log.tested(None if test is None else figures(model, test, settings.mini_batch_size))
     job.log.over()
 
 
@@ -84,6 +72,7 @@ def fit(train: Dataset, settings: Settings, group: Group) -> Model | None:
         settings.predictor_type,
         projection,
         normalize,
+        settings.feature_dim,
     )
 
 

@@ -7,7 +7,9 @@ two neighbouring outputs of the sample, all candidates by the same few array ope
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,13 +46,23 @@ def choose(fit: Fit, task: Task, judge: Problem) -> Choice:
     criterion = settings.binary_classifier_model_selection_criteria
     if settings.predictor_type != "binary_classifier" or criterion in _BY_LOSS:
         return Choice(int(fit.losses.argmin()))
-    sample = _sample(judge, settings.num_calibration_samples or DEFAULT_SAMPLES)
+    samples = settings.num_calibration_samples or DEFAULT_SAMPLES
+    sample = _sample(judge, -(-samples // task.group.size))
     parts = [
         (fit.parameters(scaled), targets)
         for scaled, targets in scaled_parts(sample, task.scaler, len(fit.parameters.bias))
     ]
     outputs = np.concatenate([part for part, _ in parts])
     positive = np.concatenate([targets for _, targets in parts])[:, 0] > 0
+    everyones = task.group.gather(outputs, positive)
+    chosen = _chosen(fit, everyones, settings) if everyones else Choice(0)
+    candidate, threshold = task.group.broadcast(np.array([chosen.candidate, chosen.threshold]))[0]
+    return Choice(int(candidate), float(threshold))
+
+
+def _chosen(fit: Fit, everyones: Sequence[Sequence[NDArray[Any]]], settings: Settings) -> Choice:
+    """The best cut of the best candidate, by the outputs and labels of all hosts' samples."""
+    outputs, positive = (np.concatenate(column) for column in zip(*everyones, strict=True))
     alive = np.flatnonzero(np.isfinite(fit.losses))
     cuts = {int(i): best_cut(outputs[:, i].astype(np.float64), positive, settings) for i in alive}
     best = max(cuts, key=lambda i: (cuts[i].value, -fit.losses[i]))

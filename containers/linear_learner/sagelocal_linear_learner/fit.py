@@ -5,6 +5,10 @@ all: 32 candidates cost little more than one. After every epoch each candidate i
 all rows of the validation set (of the training set where there is none): as it is, and averaged
 over the updates of the epoch, which takes out the noise of small batches. Its better state so far
 is what competes in the end.
+
+With several hosts each has rows of its own, and all have the same weights: the gradients of a batch
+are summed over the hosts before they move anything, losses are means over the rows of all, and so
+every host comes to the same decisions.
 """
 
 from __future__ import annotations
@@ -12,9 +16,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from sagelocal_first_party.hosts import ALONE, Group
 from sagelocal_first_party.rows import Rows
 
 from sagelocal_linear_learner.candidates import Candidate
@@ -53,6 +59,21 @@ class Task:
     scaler: Scaler
     candidates: Sequence[Candidate]
     train: Problem
+    group: Group = ALONE
+    rows: tuple[int, ...] = ()
+    """How many rows to learn from each host has; nothing is one host with those of `train`."""
+
+    @property
+    def batch_bounds(self) -> list[NDArray[np.int64]]:
+        """For each host, where the batches of an epoch begin in its rows, and their end.
+
+        All hosts have as many batches: those of one host with all rows.
+        """
+        rows, size = self.rows or (len(self.train.rows),), self.settings.mini_batch_size
+        if len(rows) == 1:
+            return [np.append(np.arange(0, rows[0], size), rows[0])]
+        batches = -(-sum(rows) // size)
+        return [np.arange(batches + 1) * count // batches for count in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +117,7 @@ class EpochReport:
     best_loss: float
     improved: bool
     records: int
+    batches: int
     seconds: float
 
 
@@ -136,6 +158,7 @@ def fit(
                     best_loss=best.loss,
                     improved=improved,
                     records=len(task.train.rows),
+                    batches=trainer.batches,
                     seconds=time.monotonic() - started,
                 )
             )
@@ -157,6 +180,7 @@ def mean_losses(parameters: Parameters, task: Task, problem: Problem) -> Vector:
         else:
             weight_totals = weight_totals + len(targets)
         totals += values.sum(axis=0, dtype=np.float64)
+    totals, weight_totals = task.group.sum(totals, weight_totals)
     means: Vector = totals / weight_totals
     return np.where(np.isfinite(means), means, np.inf)
 
@@ -194,6 +218,12 @@ class _Trainer:
         self._task = task
         self._rng = np.random.default_rng(SEED)
         self.parameters = _initial(task, self._rng)
+        if not task.group.is_first:
+            # The same beginning as the first host's, another order: the rows may be the same.
+            self._rng = np.random.default_rng([SEED, task.group.rank])
+        bounds = task.batch_bounds
+        self._bounds = bounds[task.group.rank]
+        self._batch_rows: list[int] = np.diff(np.array(bounds)).sum(axis=0).tolist()
         self.average = self.parameters
         self._weight_steps = _optimizer(task.settings)
         self._bias_steps = _optimizer(task.settings)
@@ -201,34 +231,41 @@ class _Trainer:
         self._l1 = self._row([candidate.l1 for candidate in task.candidates])
         self._wd = self._row([candidate.wd for candidate in task.candidates])
 
+    @property
+    def batches(self) -> int:
+        """Updates in an epoch."""
+        return len(self._batch_rows)
+
     def epoch(self) -> Vector:
         """One pass over the training rows; returns the mean loss of each candidate on its way."""
-        train, size = self._task.train, self._task.settings.mini_batch_size
+        task, train = self._task, self._task.train
         order = self._rng.permutation(len(train.rows))
-        gathered = max(1, _GATHERED // max(train.rows.width * size, 1)) * size
+        together = max(1, _GATHERED // max(train.rows.width * task.settings.mini_batch_size, 1))
         totals = np.zeros(len(self._task.candidates))
         sums = Parameters(
             np.zeros_like(self.parameters.weights),
             np.zeros_like(self.parameters.bias),
             self.parameters.outputs,
         )
-        batches = 0
-        for start in range(0, len(order), gathered):
-            chosen = order[start : start + gathered]
-            scaled = self._task.scaler.scale_features(train.rows.take(chosen))
+        for first in range(0, self.batches, together):
+            bounds = self._bounds[first : first + together + 1]
+            chosen = order[bounds[0] : bounds[-1]]
+            scaled = task.scaler.scale_features(train.rows.take(chosen))
             targets = train.targets[chosen]
-            for at in range(0, len(chosen), size):
-                totals += self._update(scaled[at : at + size], targets[at : at + size])
+            for number, (start, stop) in enumerate(pairwise((bounds - bounds[0]).tolist()), first):
+                rows = self._batch_rows[number]
+                totals += self._update(scaled[start:stop], targets[start:stop], rows)
                 np.add(sums.weights, self.parameters.weights, out=sums.weights)
                 np.add(sums.bias, self.parameters.bias, out=sums.bias)
-                batches += 1
-        np.divide(sums.weights, batches, out=sums.weights)
-        np.divide(sums.bias, batches, out=sums.bias)
+        np.divide(sums.weights, self.batches, out=sums.weights)
+        np.divide(sums.bias, self.batches, out=sums.bias)
         self.average = sums
-        return totals / len(order)
+        (totals,) = task.group.sum(totals)
+        return totals / sum(self._batch_rows)
 
-    def _update(self, scaled: Floats, targets: Floats) -> Vector:
-        """Move all candidates by one batch; returns the sum of the losses before the move."""
+    def _update(self, scaled: Floats, targets: Floats, rows: int) -> Vector:
+        """Move all candidates by one batch, of so many rows on all hosts; returns the sum of the
+        losses of this host's rows before the move."""
         task, now = self._task, self.parameters
         outputs = now(scaled)
         losses = task.loss.values(outputs, targets)
@@ -237,11 +274,12 @@ class _Trainer:
             weights = task.train.weights(targets)
             losses = losses * weights
             slope = slope * (weights if slope.ndim == 2 else weights[..., None])
-        slope = slope.reshape(len(scaled), -1) / np.float32(len(scaled))
+        slope = slope.reshape(len(scaled), len(now.bias)) / np.float32(rows)
         rates = self._row([c.rate(self._updates) for c in task.candidates])
-        self._move_weights(scaled.T @ slope, rates)
+        weights_slope, bias_slope = task.group.sum(scaled.T @ slope, slope.sum(axis=0))
+        self._move_weights(weights_slope, rates)
         if task.settings.use_bias:
-            self._move_bias(slope.sum(axis=0), rates)
+            self._move_bias(bias_slope, rates)
         self._updates += 1
         total: Vector = losses.sum(axis=0, dtype=np.float64)
         return total

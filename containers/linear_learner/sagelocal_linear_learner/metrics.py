@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from sagelocal_first_party.hosts import ALONE, Group
 from sagelocal_first_party.log import Metric
 from sagelocal_first_party.rows import Dataset
 
@@ -20,18 +21,27 @@ Labels = NDArray[np.int64]
 
 
 def evaluate(
-    model: LinearModel, dataset: Dataset, settings: Settings, loss: Loss, scaler: Scaler
+    model: LinearModel,
+    dataset: Dataset,
+    settings: Settings,
+    loss: Loss,
+    scaler: Scaler,
+    group: Group = ALONE,
 ) -> list[Metric]:
-    """The objective first, in the label's own unit, then what fits the kind of model."""
-    outputs, scores = _predictions(model, dataset)
+    """The objective first, in the label's own unit, then what fits the kind of model.
+
+    Over the rows of all hosts on the first one; nothing on the others.
+    """
+    everyones = group.gather(*_predictions(model, dataset), dataset.labels)
+    if not everyones:
+        return []
+    outputs, scores, given = (np.concatenate(column) for column in zip(*everyones, strict=True))
     objective = Metric(
-        f"{loss.metric}_objective",
-        _objective(outputs, dataset.labels, settings, loss, scaler),
-        "loss",
+        f"{loss.metric}_objective", _objective(outputs, given, settings, loss, scaler), "loss"
     )
     if settings.predictor_type == "regressor":
-        return [objective, *_regression(scores, dataset.labels)]
-    labels = dataset.labels.astype(np.int64)
+        return [objective, *_regression(scores, given)]
+    labels = given.astype(np.int64)
     if settings.predictor_type == "binary_classifier":
         return [objective, *_binary(scores, model.labels(scores), labels, settings.f_beta)]
     return [objective, *_multiclass(scores, labels, settings)]

@@ -40,11 +40,9 @@ class Reporter:
             self.log.info("Epoch %d: Loss improved. Updating best model", epoch.epoch)
         else:
             self.log.info("Epoch %d: Loss has not improved for any model", epoch.epoch)
-        self.log.progress(100 * (epoch.epoch + 1) / self.settings.epochs)
-        batches = -(-epoch.records // self.settings.mini_batch_size)
-        self.log.data_seen(epoch.records, batches, epoch=epoch.epoch)
-        self.log.throughput(epoch.records, epoch.seconds)
-        self.log.lap()
+        self.log.epoch_over(
+            epoch.records, epoch.batches, epoch.seconds, epoch.epoch, self.settings.epochs
+        )
 
     def best(self, candidate: Candidate) -> None:
         """What the best model was trained with."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sagelocal_first_party.hosts import ALONE, Group
 from sagelocal_first_party.rows import Floats, Rows
 
 Vector = NDArray[np.float64]
@@ -57,10 +58,13 @@ class Scaler:
         return unscaled, bias * factor + self.label.mean - unscaled @ self.features.mean
 
 
-def feature_scale(rows: Rows, points: int, *, normalize: bool, unbias: bool) -> Scale:
-    """The scale of the features, from the first `points` rows."""
+def feature_scale(
+    rows: Rows, points: int, *, normalize: bool, unbias: bool, group: Group = ALONE
+) -> Scale:
+    """The scale of the features, from the first `points` rows of all hosts together."""
     if not (normalize or unbias):
         return Scale.identity(rows.width)
+    points = _share(points, group)
     count, mean, squares = 0, np.zeros(rows.width), np.zeros(rows.width)
     for start in range(0, min(points, len(rows)), 4096):
         part = rows.part(start, min(start + 4096, points)).astype(np.float64)
@@ -71,14 +75,33 @@ def feature_scale(rows: Rows, points: int, *, normalize: bool, unbias: bool) -> 
         squares += ((part - part_mean) ** 2).sum(axis=0) + shift**2 * (count * len(part) / total)
         mean += shift * (len(part) / total)
         count = total
-    return _scale(mean, squares / max(count, 1), normalize=normalize, unbias=unbias)
-
-
-def label_scale(labels: Vector, points: int, *, normalize: bool, unbias: bool) -> Scale:
-    """The scale of the label, from the first `points` labels."""
-    sample = labels[:points]
-    mean, variance = np.array([sample.mean()]), np.array([sample.var()])
+    mean, variance = _pooled(count, mean, squares, group)
     return _scale(mean, variance, normalize=normalize, unbias=unbias)
+
+
+def label_scale(
+    labels: Vector, points: int, *, normalize: bool, unbias: bool, group: Group = ALONE
+) -> Scale:
+    """The scale of the label, from the first `points` labels of all hosts together."""
+    sample = labels[: _share(points, group)]
+    squares = np.array([sample.var() * len(sample)])
+    mean, variance = _pooled(len(sample), np.array([sample.mean()]), squares, group)
+    return _scale(mean, variance, normalize=normalize, unbias=unbias)
+
+
+def _share(points: int, group: Group) -> int:
+    """How many of so many rows each host looks at."""
+    return -(-points // group.size)
+
+
+def _pooled(count: int, mean: Vector, squares: Vector, group: Group) -> tuple[Vector, Vector]:
+    """Mean and variance over the hosts, from each one's rows and squares around its own mean."""
+    if group.size == 1:
+        return mean, squares / max(count, 1)
+    total, sums = group.sum(np.array(float(count)), count * mean)
+    everyones: Vector = sums / max(float(total), 1.0)
+    (around,) = group.sum(squares + count * (mean - everyones) ** 2)
+    return everyones, around / max(float(total), 1.0)
 
 
 def _scale(mean: Vector, variance: Vector, *, normalize: bool, unbias: bool) -> Scale:

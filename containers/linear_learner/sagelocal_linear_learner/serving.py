@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from sagelocal_first_party.serving import Columns, Features, FirstParty
+from sagelocal_first_party.serving import Columns, Features, FirstParty, Records
 from sagelocal_serve.algorithm import AlgorithmHandler
 
 from sagelocal_linear_learner import artifact
@@ -30,6 +30,6 @@ class LinearLearner(FirstParty[LinearModel]):
         return columns
 
 
-def app() -> AlgorithmHandler[LinearModel, Features, Columns]:
+def app() -> AlgorithmHandler[LinearModel, Records, Columns]:
     """What SAGEMAKER_SERVING_MODULE names."""
     return AlgorithmHandler(LinearLearner())

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from sagelocal_first_party.rows import Dataset
-from sagelocal_train.errors import UserError
 
 from sagelocal_linear_learner.hyperparameters import BINARY, MULTICLASS
 from sagelocal_linear_learner.scaling import Scaler
@@ -15,28 +14,24 @@ from sagelocal_linear_learner.settings import Settings
 
 Floats = NDArray[np.float32]
 Vector = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 
 def check_labels(dataset: Dataset, settings: Settings) -> None:
     """Raises UserError where a label cannot belong to the kind of model."""
     labels = dataset.labels
     if settings.predictor_type == BINARY:
-        wrong = ~np.isin(labels, (0.0, 1.0))
+        right = np.isin(labels, (0.0, 1.0))
         expected = "a binary_classifier needs 0 or 1"
     elif settings.predictor_type == MULTICLASS:
-        wrong = (labels != np.floor(labels)) | (labels < 0) | (labels >= settings.num_classes)
+        right = (labels == np.floor(labels)) & (labels >= 0) & (labels < settings.num_classes)
         expected = (
             f"a multiclass_classifier with num_classes={settings.num_classes} needs whole numbers "
             f"from 0 to {settings.num_classes - 1}"
         )
     else:
         return
-    if wrong.any():
-        first = int(np.flatnonzero(wrong)[0])
-        raise UserError(
-            f"{dataset.place(first)}: the label is {labels[first]:g}; {expected}. "
-            "CSV has the label in its first column"
-        )
+    dataset.check_labels(right, f"{expected}. CSV has the label in its first column")
 
 
 def targets_of(labels: Vector, settings: Settings, scaler: Scaler) -> Floats:
@@ -50,11 +45,17 @@ def targets_of(labels: Vector, settings: Settings, scaler: Scaler) -> Floats:
     return column[:, None].astype(np.float32)
 
 
-def balance(labels: Vector) -> float:
+def class_counts(labels: Vector, settings: Settings) -> Counts:
+    """How many rows each class has; for a regressor, which has none, 0 of two."""
+    if settings.predictor_type not in (BINARY, MULTICLASS):
+        return np.zeros(2, np.int64)
+    return np.bincount(labels.astype(np.intp), minlength=max(settings.num_classes, 2))
+
+
+def balance(counts: Counts) -> float:
     """The number of negative examples per positive one; 1 where a class is missing."""
-    positive = int((labels == 1).sum())
-    negative = len(labels) - positive
-    return negative / positive if positive and negative else 1.0
+    negative, positive = counts[:2].tolist()
+    return float(negative / positive) if positive and negative else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ class PositiveWeights:
     negative: Floats
 
     @staticmethod
-    def of(labels: Vector, per_candidate: list[float]) -> PositiveWeights:
+    def of(counts: Counts, per_candidate: list[float]) -> PositiveWeights:
         positive = np.array(per_candidate)
-        share = float((labels == 1).mean())
+        share = counts[1] / counts.sum()
         mean = share * positive + (1 - share)
         return PositiveWeights((positive / mean).astype(np.float32), (1 / mean).astype(np.float32))
 
@@ -82,10 +83,9 @@ class ClassWeights:
     per_class: Floats
 
     @staticmethod
-    def of(labels: Vector, classes: int) -> ClassWeights:
-        counts = np.bincount(labels.astype(np.intp), minlength=classes)
+    def of(counts: Counts) -> ClassWeights:
         present = np.count_nonzero(counts)
-        weights = len(labels) / (present * np.maximum(counts, 1))
+        weights = counts.sum() / (present * np.maximum(counts, 1))
         return ClassWeights(weights.astype(np.float32))
 
     def __call__(self, targets: Floats) -> Floats:

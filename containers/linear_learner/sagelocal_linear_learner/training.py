@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from sagelocal_first_party.channels import DataChannel
+from sagelocal_first_party.hosts import ALONE, Group, joined
 from sagelocal_first_party.job import Family, Job
 from sagelocal_first_party.log import Metric
 from sagelocal_first_party.rows import Dataset
@@ -35,9 +36,11 @@ from sagelocal_linear_learner.scaling import Scale, Scaler, feature_scale, label
 from sagelocal_linear_learner.settings import Settings
 from sagelocal_linear_learner.targets import (
     ClassWeights,
+    Counts,
     PositiveWeights,
     balance,
     check_labels,
+    class_counts,
     targets_of,
 )
 
@@ -69,7 +72,11 @@ FAMILY = Family(
     "Linear Learner",
     TABLE,
     Channels(
-        DataChannel("train", required=True, help="What the model is fitted to."),
+        DataChannel(
+            "train",
+            required=True,
+            help="What the model is fitted to. May be sharded over hosts.",
+        ),
         DataChannel("validation", help="Decides which model is the best, and its threshold."),
         DataChannel("test", help="Only measured."),
     ),
@@ -80,37 +87,21 @@ def main(environment: Environment | None = None) -> None:
     """Run the job that /opt/ml describes."""
     job = Job.begin(FAMILY, environment)
     settings = settings_of(job.values)
-    _check_hosts(job)
     datasets = _read_channels(job, settings)
     reporter = Reporter(job.log, loss_of(settings).metric, settings)
-    trained = train(datasets["train"], datasets.get("validation"), settings, reporter.epoch)
+    with joined(job.environment.resources) as group:
+        trained = train(
+            datasets["train"], datasets.get("validation"), settings, reporter.epoch, group
+        )
+        figures = {name: trained.evaluate(dataset) for name, dataset in datasets.items()}
     for name in ("train", "validation"):
-        if name in datasets:
-            job.log.final(name, trained.evaluate(datasets[name]))
+        job.log.final(name, figures.get(name, ()))
     reporter.best(trained.task.candidates[trained.choice.candidate])
     if job.is_first_host:
         artifact.save(trained.model, job.artifact)
         job.log.info('Saved checkpoint to "%s/%s"', job.artifact, artifact.PARAMS)
-    if "test" in datasets:
-        job.log.final("test", trained.evaluate(datasets["test"]))
-    else:
-        job.log.no_test_data()
+    job.log.tested(figures.get("test"))
     job.log.over(epochs=trained.epochs)
-
-
-def _check_hosts(job: Job) -> None:
-    """Several hosts each train on all the data, and the first one's model is kept."""
-    hosts = job.environment.hosts
-    if len(hosts) == 1:
-        return
-    train = job.environment.channels.get("train")
-    if train is not None and train.distribution == "ShardedByS3Key":
-        raise UserError(
-            f"The job has {len(hosts)} instances and shards the channel 'train' over them; this "
-            "image trains on one. Set InstanceCount to 1 or S3DataDistributionType to "
-            "FullyReplicated"
-        )
-    job.log.warning("Every host trains by itself; the model of %s is kept", hosts[0])
 
 
 def _read_channels(job: Job, settings: Settings) -> dict[str, Dataset]:
@@ -135,9 +126,9 @@ class Trained:
     epochs: int
 
     def evaluate(self, dataset: Dataset) -> list[Metric]:
-        """The model's figures on a dataset."""
+        """The model's figures on a dataset, of all hosts; on the first one only."""
         task = self.task
-        return evaluate(self.model, dataset, task.settings, task.loss, task.scaler)
+        return evaluate(self.model, dataset, task.settings, task.loss, task.scaler, task.group)
 
 
 def train(
@@ -145,9 +136,13 @@ def train(
     validation: Dataset | None,
     settings: Settings,
     report: Callable[[EpochReport], None] = lambda epoch: None,
+    group: Group = ALONE,
 ) -> Trained:
-    """Fit all candidates and keep the best; raises AlgorithmError if all of them diverge."""
-    task = task_of(dataset, settings)
+    """Fit all candidates and keep the best; raises AlgorithmError if all of them diverge.
+
+    The hosts of the group train on the rows of all, and come to the same model.
+    """
+    task = task_of(dataset, settings, group)
     judge = None if validation is None else _problem(validation, task)
     epochs: list[int] = []
 
@@ -170,24 +165,23 @@ def loss_of(settings: Settings) -> Loss:
     return _LOSSES[settings.loss](settings)
 
 
-def task_of(dataset: Dataset, settings: Settings) -> Task:
-    """Scales, candidates and targets for a training set."""
-    settings = _with_batches(settings, len(dataset))
-    scaler = _scaler(dataset, settings)
+def task_of(dataset: Dataset, settings: Settings, group: Group = ALONE) -> Task:
+    """Scales, candidates and targets for a training set, which may be a host's part of it."""
+    rows = _rows_of_hosts(dataset, group)
+    settings = _with_batches(settings, sum(rows))
+    scaler = _scaler(dataset, settings, group)
     targets = targets_of(dataset.labels, settings, scaler)
-    chosen = candidates(settings, _circumstances(dataset, settings, scaler, targets))
+    (counts,) = group.sum(class_counts(dataset.labels, settings))
+    around = _circumstances(dataset, settings, scaler, targets, counts, group)
+    chosen = candidates(settings, around)
     train = Problem(dataset.rows, targets)
     if settings.predictor_type == "binary_classifier":
         per_candidate = [candidate.positive_weight for candidate in chosen]
         if any(weight != 1 for weight in per_candidate):
-            train = Problem(
-                dataset.rows, targets, PositiveWeights.of(dataset.labels, per_candidate)
-            )
+            train = Problem(dataset.rows, targets, PositiveWeights.of(counts, per_candidate))
     elif settings.balance_multiclass_weights and settings.outputs > 1:
-        train = Problem(
-            dataset.rows, targets, ClassWeights.of(dataset.labels, settings.num_classes)
-        )
-    return Task(settings, loss_of(settings), scaler, chosen, train)
+        train = Problem(dataset.rows, targets, ClassWeights.of(counts))
+    return Task(settings, loss_of(settings), scaler, chosen, train, group, rows)
 
 
 def _with_batches(settings: Settings, rows: int) -> Settings:
@@ -207,36 +201,67 @@ def _problem(dataset: Dataset, task: Task) -> Problem:
     return Problem(dataset.rows, targets, task.train.weights)
 
 
-def _scaler(dataset: Dataset, settings: Settings) -> Scaler:
+def _rows_of_hosts(dataset: Dataset, group: Group) -> tuple[int, ...]:
+    """How many rows each host has to train on; raises UserError where widths differ."""
+    own = np.zeros((2, group.size), np.int64)
+    own[:, group.rank] = len(dataset), dataset.rows.width
+    rows, widths = group.sum(own)[0].tolist()
+    if len(set(widths)) > 1:
+        hosts = zip(group.resources.hosts, widths, strict=True)
+        found = ", ".join(f"{width} on {host}" for host, width in hosts)
+        raise UserError(
+            f"The files of the channel 'train' differ in their number of features: {found}. All "
+            "files of a channel need the same"
+        )
+    return tuple(rows)
+
+
+def _scaler(dataset: Dataset, settings: Settings, group: Group) -> Scaler:
     points = settings.num_point_for_scaler
     features = feature_scale(
-        dataset.rows, points, normalize=settings.normalize_data, unbias=settings.unbias_data
+        dataset.rows,
+        points,
+        normalize=settings.normalize_data,
+        unbias=settings.unbias_data,
+        group=group,
     )
     if settings.predictor_type != "regressor":
         return Scaler(features, Scale.identity(1))
     label = label_scale(
-        dataset.labels, points, normalize=settings.normalize_label, unbias=settings.unbias_label
+        dataset.labels,
+        points,
+        normalize=settings.normalize_label,
+        unbias=settings.unbias_label,
+        group=group,
     )
     return Scaler(features, label)
 
 
 def _circumstances(
-    dataset: Dataset, settings: Settings, scaler: Scaler, targets: losses.Targets
+    dataset: Dataset,
+    settings: Settings,
+    scaler: Scaler,
+    targets: losses.Targets,
+    counts: Counts,
+    group: Group,
 ) -> Circumstances:
     sample = dataset.rows.part(0, min(len(dataset), settings.num_point_for_scaler, 4096))
-    squares = np.square(scaler.scale_features(sample), dtype=np.float64)
-    length = float(squares.sum(axis=1).mean())
+    lengths = np.square(scaler.scale_features(sample), dtype=np.float64).sum(axis=1)
+    labels = np.square(targets[:, 0], dtype=np.float64)
+    sums = (lengths.sum(), len(lengths), labels.sum(), len(labels))
+    length, sampled, label, rows = group.sum(np.array(sums))[0].tolist()
+    length /= sampled
     feature_size = math.sqrt(length / max(dataset.rows.width, 1)) or 1.0
     label_size = 1.0
     if settings.predictor_type == "regressor":
-        label_size = float(np.sqrt(np.square(targets, dtype=np.float64).mean())) or 1.0
+        label_size = math.sqrt(label / rows) or 1.0
     return Circumstances(
-        rows=len(dataset),
-        updates=settings.epochs * math.ceil(len(dataset) / settings.mini_batch_size),
+        rows=int(rows),
+        updates=settings.epochs * math.ceil(rows / settings.mini_batch_size),
         parameters_per_model=dataset.rows.width * settings.outputs,
         mean_square_length=length,
         weight_size=label_size / feature_size,
-        balance=balance(dataset.labels),
+        balance=balance(counts),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sagelocal_first_party import Columns, Features, FirstParty
+from sagelocal_first_party import Columns, Features, FirstParty, Records
 from sagelocal_serve.algorithm import AlgorithmHandler
 
 from sagelocal_pca import model
@@ -27,6 +27,6 @@ class Pca(FirstParty[Projector]):
         return {"projection": model.project(rows)}
 
 
-def app() -> AlgorithmHandler[Projector, Features, Columns]:
+def app() -> AlgorithmHandler[Projector, Records, Columns]:
     """What SAGEMAKER_SERVING_MODULE names."""
     return AlgorithmHandler(Pca())

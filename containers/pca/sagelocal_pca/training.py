@@ -9,8 +9,7 @@ import math
 import time
 
 import numpy as np
-from sagelocal_first_party import DataChannel, Dataset, Family, Group, Job, Metric, joined
-from sagelocal_train.channels import Channels
+from sagelocal_first_party import Dataset, Family, Group, Job, Metric, joined, train_and_test
 from sagelocal_train.environment import Environment
 from sagelocal_train.errors import UserError
 
@@ -21,15 +20,7 @@ from sagelocal_pca.model import Projector
 FAMILY = Family(
     "PCA",
     TABLE,
-    Channels(
-        DataChannel(
-            "train",
-            required=True,
-            label="ignored",
-            help="What components are computed of. May be sharded over hosts.",
-        ),
-        DataChannel("test", label="ignored", help="Only measured."),
-    ),
+    train_and_test("What components are computed of.", label="ignored"),
 )
 
 
@@ -38,17 +29,14 @@ def main(environment: Environment | None = None) -> None:
     job = Job.begin(FAMILY, environment)
     settings = settings_of(job.values)
     train = job.read("train", settings.feature_dim)
-    test = job.read("test", settings.feature_dim) if job.has("test") else None
+    test = job.read_if_given("test", settings.feature_dim)
     with joined(job.environment.resources) as group:
         job.log.metrics({"initialize.time": 1000 * job.log.lap()}, since=job.log.started)
         model = _fit(job, train, settings, group)
     if job.is_first_host:
         model.save(job.artifact)
     job.log.metrics({"finalize.time": 1000 * job.log.lap()})
-    if test is None:
-        job.log.no_test_data()
-    else:
-        job.log.final("test", figures(model, test))
+    job.log.tested(None if test is None else figures(model, test))
     job.log.over()
 
 
@@ -59,10 +47,7 @@ def _fit(job: Job, train: Dataset, settings: Settings, group: Group) -> Projecto
     model = fit(train, settings, group)
     seconds = time.monotonic() - started
     job.log.metrics({"epochs": 1.0, "update.time": 1000 * seconds})
-    job.log.progress(100)
-    job.log.data_seen(len(train), math.ceil(len(train) / settings.mini_batch_size), epoch=0)
-    job.log.throughput(len(train), seconds)
-    job.log.lap()
+    job.log.epoch_over(len(train), math.ceil(len(train) / settings.mini_batch_size), seconds)
     return model
 
 

@@ -15,6 +15,9 @@ At the leaf of an equal point p is 0; there, for a leaf of m points in a tree of
 So the developer guide's page "How RCF Works" describes it; the functions for seen points and the
 scale are those of AWS's open-source library random-cut-forest-by-aws (CommonUtils,
 AbstractScalarScoreVisitor).
+
+Rows walk in C (`compiled.py`) where the package was compiled; else here, in numpy, all of them a
+level at a time.
 """
 
 from __future__ import annotations
@@ -24,9 +27,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sagelocal_random_cut_forest import compiled
+from sagelocal_random_cut_forest.compiled import Kernel, Vector
 from sagelocal_random_cut_forest.cutting import Cuts, Floats, Indices, Integers
-
-Vector = NDArray[np.float64]
 
 # Numbers worked on together: enough for numpy, few enough for a processor's cache.
 _BLOCK_CELLS = 1 << 18
@@ -69,19 +72,26 @@ class Forest:
         """How many features a row has."""
         return int(self.cuts.points.shape[1])
 
-    def scores(self, rows: Floats) -> Floats:
+    def scores(self, rows: Floats, kernel: Kernel | None = compiled.INSTALLED) -> Floats:
         """One for each row: the higher, the more anomalous."""
-        trees = len(self.cuts.roots)
-        step = max(1, _BLOCK_CELLS // (trees * self.width))
+        if kernel is None:
+            total = self._sums(rows)
+        else:
+            total = kernel.sums(rows, self.cuts, self.size, self.lows, self.highs, self.lengths)
+        total *= np.log2(self.size + 1) / len(self.cuts.roots)
+        return total.astype(np.float32)
+
+    def _sums(self, rows: Floats) -> Vector:
+        """Of each row, the sum of all trees' scores, without a kernel."""
+        step = max(1, _BLOCK_CELLS // (len(self.cuts.roots) * self.width))
         total = np.empty(len(rows))
         with np.errstate(over="ignore"):  # Distances that no float32 number can tell.
             for start in range(0, len(rows), step):
-                total[start : start + step] = self._summed(rows[start : start + step])
-        total *= np.log2(self.size + 1) / trees
-        return total.astype(np.float32)
+                total[start : start + step] = self._walked(rows[start : start + step])
+        return total
 
-    def _summed(self, rows: Floats) -> Vector:
-        """The sum of all trees' scores."""
+    def _walked(self, rows: Floats) -> Vector:
+        """The same for a few rows, which walk down all trees together."""
         total, depth = np.zeros(len(rows)), 0
         trees = len(self.cuts.roots)
         walks = _Walks(
@@ -101,18 +111,19 @@ class Forest:
     def _step(self, rows: Floats, walks: _Walks, depth: int, total: Vector) -> None:
         """Go on to the next node; add to the total what comes of being cut off here."""
         cuts, nodes = self.cuts, walks.nodes
-        points = rows[walks.rows]
-        outside = np.maximum(points, self.lows[nodes])
-        np.minimum(outside, self.highs[nodes], out=outside)
+        points = rows.take(walks.rows, axis=0)
+        outside = np.maximum(points, self.lows.take(nodes, axis=0))
+        np.minimum(outside, self.highs.take(nodes, axis=0), out=outside)
         np.subtract(points, outside, out=outside)
         np.abs(outside, out=outside)
         length = np.minimum(outside @ np.ones(self.width, np.float32), _LARGEST)
-        cut_off = length / (length + self.lengths[nodes])
+        cut_off = length / (length + self.lengths.take(nodes))
         share = walks.remaining * cut_off
         total += np.bincount(walks.rows, share, len(rows)) / (depth + 1)
         walks.remaining = walks.remaining - share
-        behind = points[np.arange(len(nodes)), cuts.dimensions[nodes]] > cuts.places[nodes]
-        walks.nodes = cuts.children[nodes, behind.astype(np.intp)]
+        cells = np.arange(0, points.size, self.width) + cuts.dimensions.take(nodes)
+        behind = points.take(cells) > cuts.places.take(nodes)
+        walks.nodes = cuts.children.take(2 * nodes.astype(np.intp) + behind)
 
     def _end(self, rows: Floats, walks: _Walks, depth: int, total: Vector) -> None:
         """Add to the total what comes of arriving at a leaf."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sagelocal_first_party import Columns, Features, FirstParty
+from sagelocal_first_party import Columns, Features, FirstParty, Records
 from sagelocal_serve.algorithm import AlgorithmHandler
 
 from sagelocal_random_cut_forest import model
@@ -27,6 +27,6 @@ class RandomCutForest(FirstParty[Forest]):
         return {"score": model.scores(rows)}
 
 
-def app() -> AlgorithmHandler[Forest, Features, Columns]:
+def app() -> AlgorithmHandler[Forest, Records, Columns]:
     """What SAGEMAKER_SERVING_MODULE names."""
     return AlgorithmHandler(RandomCutForest())

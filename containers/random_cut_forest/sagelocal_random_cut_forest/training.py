@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from sagelocal_first_party import DataChannel, Dataset, Family, Group, Job, joined
+from sagelocal_first_party import DataChannel, Dataset, Family, Group, Job, Metric, joined
 from sagelocal_train.channels import Channels
 from sagelocal_train.environment import Environment
 from sagelocal_train.errors import UserError
+from sagelocal_train.machine import cpu_count
 
 from sagelocal_random_cut_forest import model
-from sagelocal_random_cut_forest.cutting import Floats, grow
+from sagelocal_random_cut_forest.cutting import grow
 from sagelocal_random_cut_forest.figures import figures
 from sagelocal_random_cut_forest.forest import Forest
 from sagelocal_random_cut_forest.hyperparameters import TABLE, Settings, settings_of
@@ -49,7 +51,10 @@ def main(environment: Environment | None = None) -> None:
     job = Job.begin(FAMILY, environment)
     settings = settings_of(job.values)
     train = job.read("train", settings.feature_dim)
-    test = _labelled(job, settings) if job.has("test") else None
+    test = job.read_if_given("test", settings.feature_dim)
+    if test is not None:
+        right = np.isin(test.labels, (0.0, 1.0))
+        test.check_labels(right, "it must be 1 for an anomaly and 0 for any other row")
     with joined(job.environment.resources) as group:
         job.log.metrics({"initialize.time": 1000 * job.log.lap()}, since=job.log.started)
         sample = _sampled(job, train, settings, group)
@@ -59,22 +64,8 @@ def main(environment: Environment | None = None) -> None:
     forest = _built(job, sample, settings)
     model.save(forest, job.artifact)
     job.log.metrics({"serialize_model.time": 1000 * job.log.lap()})
-    if test is None:
-        job.log.no_test_data()
-    else:
-        job.log.final("test", figures(_scores(forest, test), test.labels, settings.eval_metrics))
+    job.log.tested(None if test is None else _figures(forest, test, settings))
     job.log.over()
-
-
-def _labelled(job: Job, settings: Settings) -> Dataset:
-    test = job.read("test", settings.feature_dim)
-    wrong = np.flatnonzero(~np.isin(test.labels, (0.0, 1.0)))
-    if wrong.size:
-        raise UserError(
-            f"{test.place(int(wrong[0]))}: the label is {test.labels[wrong[0]]:g}; it must be 1 "
-            "for an anomaly and 0 for any other row"
-        )
-    return test
 
 
 def _sampled(job: Job, train: Dataset, settings: Settings, group: Group) -> Sample | None:
@@ -86,10 +77,7 @@ def _sampled(job: Job, train: Dataset, settings: Settings, group: Group) -> Samp
     seconds = time.monotonic() - started
     log.info("Sampling training data completed.")
     log.metrics({"epochs": 1.0, "update.time": 1000 * seconds})
-    log.progress(100)
-    log.data_seen(len(train), math.ceil(len(train) / _BATCH_ROWS), epoch=0)
-    log.throughput(len(train), seconds)
-    log.lap()
+    log.epoch_over(len(train), math.ceil(len(train) / _BATCH_ROWS), seconds)
     return sample
 
 
@@ -133,5 +121,8 @@ def built(sample: Sample, trees: int) -> Forest:
         ) from error
 
 
-def _scores(forest: Forest, dataset: Dataset) -> Floats:
-    return np.concatenate([forest.scores(batch) for batch in dataset.batches(_BATCH_ROWS)])
+def _figures(forest: Forest, dataset: Dataset, settings: Settings) -> list[Metric]:
+    # The kernel leaves Python to others while it works.
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        scores = np.concatenate(list(pool.map(forest.scores, dataset.batches(_BATCH_ROWS))))
+    return figures(scores, dataset.labels, settings.eval_metrics)

@@ -7,7 +7,7 @@ the user's script and the algorithm. Inside, from what is asked for to the answe
     files   csv_rows   data   labels   matrices                    channels to rows
     algorithm   hosts   booster   callbacks   custom_metrics       rows to models
     cross_validation                                               a model of each fold
-    artifact   legacy_binary                                       models as files, of any version
+    artifact                                                       models as files, of any version
     requests   predictor   answers   selectable                    a request on its way
     inference                                                      defaults for scripts
 """

@@ -20,9 +20,12 @@ from sagelocal_xgboost.plan import Plan
 logger = logging.getLogger(__name__)
 
 
-def train(environment: Environment, plan: Plan) -> None:
-    """Run a job whose hyperparameters and channels are in order; raises TrainingError."""
-    job = Job(environment, plan)
+def train(environment: Environment, plan: Plan, pickled: bool = False) -> None:
+    """Run a job whose hyperparameters and channels are in order; raises TrainingError.
+
+    `pickled` says how the model is saved.
+    """
+    job = Job(environment, plan, pickled)
     if len(environment.hosts) > 1:
         _train_together(job)
         return
@@ -54,6 +57,7 @@ class Job:
 
     environment: Environment
     plan: Plan
+    pickled: bool = False
 
     @property
     def has_validation(self) -> bool:
@@ -146,7 +150,7 @@ def _boost(job: Job, matrix: xgboost.DMatrix, validation: xgboost.DMatrix | None
 
 def _save(job: Job, model: xgboost.Booster) -> None:
     path = job.model_dir / artifact.model_name()
-    artifact.save(model, path)
+    artifact.save(model, path, pickled=job.pickled)
     logger.debug("Stored trained model at %s", path)
 
 
@@ -164,7 +168,7 @@ def _cross_validate(job: Job, datasets: Datasets) -> None:
         raise process.Stopped(128 + stop.requested)
     cross_validation.save_predictions(outcome, job.environment.paths.output_data)
     for fold, model in enumerate(outcome.models):
-        artifact.save(model, job.model_dir / artifact.model_name(fold))
+        artifact.save(model, job.model_dir / artifact.model_name(fold), pickled=job.pickled)
 
 
 def _train_together(job: Job) -> None:

@@ -1,6 +1,7 @@
 """Models as files: what training writes, and everything that a model folder may hold.
 
-Written is `xgboost-model` by `Booster.save_model`, or `xgboost-model-0 .. K-1` of cross-validation.
+Written is `xgboost-model` by `Booster.save_model`, or `xgboost-model-0 .. K-1` of cross-validation;
+pickled where the original that was asked for does it, as those who read it expect.
 Read is, whatever the file is called:
 
     UBJ, JSON          Booster.save_model, XGBClassifier.save_model (XGBoost 1.0 and later)
@@ -14,6 +15,8 @@ artifacts only, which are the endpoint owner's own, and never for a request.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import logging
 import os
@@ -21,13 +24,14 @@ import pickle
 import re
 import tempfile
 import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import joblib
 import xgboost
-
-from sagelocal_xgboost import legacy_binary
+from sagelocal_formats import xgboost_binary
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +53,13 @@ def model_name(fold: int | None = None) -> str:
     return MODEL_NAME if fold is None else f"{MODEL_NAME}-{fold}"
 
 
-def save(booster: Booster, path: Path) -> None:
-    """Write a model whole or not at all, in XGBoost's UBJ; makes the folder."""
+def save(booster: Booster, path: Path, *, pickled: bool = False) -> None:
+    """Write a model whole or not at all, in XGBoost's UBJ or as a pickle; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(booster.save_raw("ubj"))
+            stream.write(pickle.dumps(booster) if pickled else booster.save_raw("ubj"))
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
@@ -129,7 +133,7 @@ def _decode(data: bytes, path: Path) -> Booster:
         raise ArtifactError(f"{path.name} is empty")
     if data[:1] == b"{":
         return _from_document(data)
-    if not data.startswith(_PICKLES) and legacy_binary.looks_like(data):
+    if not data.startswith(_PICKLES) and xgboost_binary.looks_like(data):
         return _from_legacy(data)
     return _booster_of(_unpickled(path), path)
 
@@ -140,7 +144,12 @@ def _from_document(data: bytes) -> Booster:
 
 
 def _from_legacy(data: bytes) -> Booster:
-    return _from_document(json.dumps(legacy_binary.to_json(data)).encode())
+    return _from_document(_as_json(xgboost_binary.loads(data)))
+
+
+def _as_json(document: Any) -> bytes:
+    """XGBoost's reader keeps escapes as they are: letters beyond ASCII are written without."""
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def _unpickled(path: Path) -> Any:
@@ -149,21 +158,41 @@ def _unpickled(path: Path) -> Any:
         warnings.simplefilter("ignore")
         try:
             with path.open("rb") as stream:
-                return _BoosterUnpickler(stream).load()
+                return _Unpickler(stream).load()
         except pickle.UnpicklingError:
-            return joblib.load(path)
+            return _with_joblib(path)
         except (ModuleNotFoundError, AttributeError, EOFError, ValueError, KeyError, IndexError):
             # joblib writes arrays between the pickle's own bytes, which plain pickle stumbles over.
-            return joblib.load(path)
+            return _with_joblib(path)
 
 
-class _BoosterUnpickler(pickle.Unpickler):
-    """Reads the Boosters of versions that this XGBoost reads no more, too."""
+class _Unpickler(pickle.Unpickler):
+    """Reads what versions pickled that this XGBoost reads no more, too."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("xgboost.core", "Booster"):
-            return _AnyVersion
-        return super().find_class(module, name)
+        return _OLD.get((module, name)) or super().find_class(module, name)
+
+
+def _with_joblib(path: Path) -> Any:
+    """The same, for files of joblib, which looks names up in the modules themselves."""
+    with contextlib.ExitStack() as names:
+        for (module, name), found in _OLD.items():
+            names.enter_context(_named(importlib.import_module(module), name, found))
+        return joblib.load(path)
+
+
+@contextlib.contextmanager
+def _named(module: ModuleType, name: str, found: type) -> Iterator[None]:
+    """While it lasts, `name` is `found` in the module."""
+    before = getattr(module, name, None)
+    setattr(module, name, found)
+    try:
+        yield
+    finally:
+        if before is None:
+            delattr(module, name)
+        else:
+            setattr(module, name, before)
 
 
 class _AnyVersion(Booster):
@@ -177,12 +206,22 @@ class _AnyVersion(Booster):
         super().__setstate__(state)
 
 
+class _Labels:
+    """The classes that an XGBClassifier of 0.90 to 1.5 told apart: its booster needs none."""
+
+
+_OLD: Mapping[tuple[str, str], type] = {
+    ("xgboost.core", "Booster"): _AnyVersion,
+    ("xgboost.compat", "XGBoostLabelEncoder"): _Labels,
+}
+"""What stands for a name of an older version while a model of it is read."""
+
+
 def _serialised_for_this_version(data: bytes) -> bytearray:
     if data[:1] == b"{" and data[1:2].isalpha():
         return bytearray(data)  # UBJ
     if data[:1] == b"{":  # JSON of 1.0 to 1.5: the model, and a configuration that may be left out
-        model = json.dumps(json.loads(data)["Model"]).encode()
-        booster = _from_document(model)
+        booster = _from_document(_as_json(json.loads(data)["Model"]))
     else:
         booster = _from_legacy(data)
     return bytearray(booster.__getstate__()["handle"])

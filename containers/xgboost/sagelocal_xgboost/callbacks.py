@@ -134,13 +134,26 @@ class Saver(TrainingCallback):
 
 
 class CheckpointFolder:
-    """Checkpoints of one job: `xgboost-checkpoint.N` after round N, the last five of them."""
+    """Checkpoints of one job: `xgboost-checkpoint.N` after round N, the last few of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kept: int = CHECKPOINTS_KEPT) -> None:
         self._folder = folder
+        self._kept = kept
 
     def load(self) -> tuple[xgboost.Booster, int] | None:
         """The last model that can be read, and how many rounds it has; None without any."""
+        for model, _, rounds in self._readable():
+            return model, rounds
+        return None
+
+    def last(self) -> tuple[Path, int] | None:
+        """The file of that model, and how many rounds it has; None without any."""
+        for _, path, rounds in self._readable():
+            return path, rounds
+        return None
+
+    def _readable(self) -> Iterator[tuple[xgboost.Booster, Path, int]]:
+        """The models, the last one first."""
         for number, path in reversed(self._checkpoints()):
             try:
                 model = artifact.load(path)
@@ -149,13 +162,13 @@ class CheckpointFolder:
                 continue
             logger.info("Checkpoint loaded from %s", path)
             logger.info("Resuming from iteration %s", number + 1)
-            return model, number + 1
-        return None
+            yield model, path, number + 1
 
     def save(self, model: xgboost.Booster, number: int) -> None:
         """Write one, and delete those that are old and not being uploaded."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         artifact.save(model, self._folder / f"{CHECKPOINT_NAME}.{number}")
-        for _, path in self._checkpoints()[:-CHECKPOINTS_KEPT]:
+        for _, path in self._checkpoints()[: -self._kept]:
             uploading = path.with_name(path.name + UPLOADING).exists()
             if not uploading or path.with_name(path.name + UPLOADED).exists():
                 path.unlink(missing_ok=True)

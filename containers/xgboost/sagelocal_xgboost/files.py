@@ -44,7 +44,12 @@ def opened(channel: Channel) -> Iterator[list[DataFile]]:
 
 
 def data_files(channel: Channel) -> list[DataFile]:
-    """The files of a channel in File mode, by their path; raises UserError."""
+    """The files of a channel in File mode, by their path; one that is a file is that.
+
+    Raises UserError.
+    """
+    if channel.path.is_file():
+        return [DataFile(channel.path, channel.name)] if channel.path.stat().st_size else []
     found = []
     for folder, folders, names in os.walk(channel.path, followlinks=True):
         folders.sort()

@@ -67,11 +67,7 @@ def together(names: Sequence[str], own: str) -> Iterator[None]:
 def _collective(names: Sequence[str], own: str, port: int) -> Iterator[None]:
     """Join the group of these hosts; ranks are their order. Raises PlatformError."""
     first = names[0]
-    tracker: RabitTracker | None = None
-    if own == first:
-        address = socket.gethostbyname(first)
-        tracker = RabitTracker(len(names), address, port, sortby="task")
-        tracker.start()
+    tracker = _tracker(names, port) if own == first else None
     try:
         with collective.CommunicatorContext(
             dmlc_communicator="rabit",
@@ -90,6 +86,20 @@ def _collective(names: Sequence[str], own: str, port: int) -> Iterator[None]:
         ) from error
     if tracker is not None:
         tracker.wait_for()
+
+
+def _tracker(names: Sequence[str], port: int) -> RabitTracker:
+    """The first host's, which the others join; raises PlatformError."""
+    address = socket.gethostbyname(names[0])
+    try:
+        tracker = RabitTracker(len(names), address, port, sortby="task")
+        tracker.start()
+    except xgboost.core.XGBoostError as error:
+        raise PlatformError(
+            f"Port {port} of {names[0]!r} ({address}), where the hosts of this job meet, cannot be "
+            f"listened on; end what uses it ({str(error).splitlines()[0]})"
+        ) from error
+    return tracker
 
 
 def _told(own: Holding | None, number: int) -> Holding:

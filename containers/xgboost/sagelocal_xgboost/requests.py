@@ -109,7 +109,7 @@ def _recordio(body: bytes) -> Rows:
         rows = features.astype(np.float32, copy=False)
     if np.isinf(rows).any():
         row, column = np.argwhere(np.isinf(rows))[0]
-        raise ValueError(f"record {row}, feature {column} is no finite 32-bit number")
+        raise ValueError(f"record {row + 1}, feature {column + 1} is no finite 32-bit number")
     return rows
 
 
@@ -126,10 +126,22 @@ def _of_width(rows: Rows, width: int, content_type: str) -> Rows:
     if rows.shape[1] != width:
         raise BadRequest(
             f"Unable to evaluate payload provided: Feature size of {content_type} inference data "
-            f"{rows.shape[1]} is not consistent with feature size of trained model {width}. Send "
-            "the features without the label."
+            f"{rows.shape[1]} is not consistent with feature size of trained model {width}. "
+            f"{_hint(rows.shape[1], width)}"
         )
     return rows
+
+
+def _hint(found: int, width: int) -> str:
+    """What to send instead of rows of `found` columns."""
+    if found > width:
+        return "Send the features without the label."
+    if found == width - 1:
+        return (
+            "Send all features. If the model was trained on libsvm files that count columns from "
+            "1, it has a column 0, too: send it empty."
+        )
+    return "Send all features."
 
 
 _DEFAULT = MediaType.parse(CSV)

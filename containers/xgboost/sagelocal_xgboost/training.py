@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 
 from sagelocal_train import Environment, script
 
-from sagelocal_xgboost import channels
+from sagelocal_xgboost import channels, originals
 from sagelocal_xgboost.declarations import UserError
 from sagelocal_xgboost.hyperparameters import TABLE
 from sagelocal_xgboost.plan import Plan
@@ -41,7 +42,8 @@ def main(environment: Environment | None = None) -> None:
         return
     logger.info("Running XGBoost Sagemaker in algorithm mode")
     plan = planned(environment)
-    importlib.import_module("sagelocal_xgboost.algorithm").train(environment, plan)
+    pickled = originals.pickles_its_model(os.environ.get(originals.IMAGE_VARIABLE, ""))
+    importlib.import_module("sagelocal_xgboost.algorithm").train(environment, plan, pickled)
 
 
 def planned(environment: Environment) -> Plan:

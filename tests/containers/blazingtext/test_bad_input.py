@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import signal
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,12 @@ def test_a_missing_channel_is_told(job: Job) -> None:
 def test_an_unknown_channel_is_told(job: Job) -> None:
     job.channel("train", {"a": GOOD}).channel("test", {"a": GOOD})
     assert "Channel 'test' is unknown" in told(job, **SMALL)
+
+
+def test_a_compressed_file_is_told(job: Job) -> None:
+    text = told(job.channel("train", {"a.gz": gzip.compress(GOOD.encode())}), **SMALL)
+
+    assert text.startswith("train/a.gz is compressed (gzip), not text: upload it uncompressed")
 
 
 def test_a_line_without_a_label_is_told_with_file_and_line(job: Job) -> None:

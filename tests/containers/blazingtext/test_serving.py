@@ -79,12 +79,17 @@ def test_json_lines_are_answered_by_lines(texts: Server) -> None:
     assert [len(entry["label"]) for entry in lines_of(answer)] == [2, 1]
 
 
-def test_the_accept_header_chooses_between_both(texts: Server) -> None:
-    as_lines = texts.invoke('{"instances": ["nice"]}', JSON, "application/jsonlines")
-    as_json = texts.invoke('{"source": "nice"}', "application/jsonlines", "application/json")
-
-    assert lines_of(as_lines) == as_json.json
-    assert texts.invoke('{"instances": ["nice"]}', JSON, "text/csv").status == 406
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [('{"instances": ["nice"]}', "application/json"), ('{"source": "a"}', "application/jsonlines")],
+)
+def test_an_accept_that_is_not_the_content_type_is_ignored(
+    texts: Server, body: str, content_type: str
+) -> None:
+    expected = texts.invoke(body, content_type)
+    assert (expected.status, expected.content_type) == (200, content_type)
+    for accept in ("application/json", "application/jsonlines", "text/csv", "*/*"):
+        assert texts.invoke(body, content_type, accept) == expected
 
 
 def test_plain_text_is_a_text_to_a_line(texts: Server) -> None:

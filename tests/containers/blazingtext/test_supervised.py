@@ -97,6 +97,9 @@ def test_training_stops_early_and_keeps_the_best_epoch(
     assert "Validation accuracy improved! Storing best weights..." in ended.log
     assert max(accuracies[-2:]) <= max(accuracies[:-2])
     assert metric(ended.log, "validation_accuracy") == pytest.approx(max(accuracies), abs=1e-4)
+    # fastText only counts words here, and says nothing of a loss.
+    assert "Number of words:" in ended.log
+    assert "nan" not in ended.log
 
 
 def test_it_does_not_stop_before_min_epochs(job: Job, labelled: Labelled) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sagelocal_factorization_machines import compiled
+from sagelocal_factorization_machines.compiled import Kernel
 from sagelocal_formats.record_protobuf import SparseRows, encode_sparse
 
 
@@ -15,6 +18,14 @@ from sagelocal_formats.record_protobuf import SparseRows, encode_sparse
 def family() -> Path:
     """The family's folder."""
     return Path(__file__).parents[3] / "containers" / "factorization_machines"
+
+
+@pytest.fixture(scope="session")
+def kernel(family: Path, built_package: Callable[..., Path]) -> Kernel:
+    """The compiled steps, as an installation has them."""
+    loaded = Kernel.load(built_package(family) / compiled.LIBRARY)
+    assert loaded is not None
+    return loaded
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from sagelocal_factorization_machines import fit, model
+from sagelocal_factorization_machines import fit, gradients, model
 from sagelocal_factorization_machines.adam import Adam
+from sagelocal_factorization_machines.compiled import Kernel
+from sagelocal_factorization_machines.gradients import NumpyBatches
 from sagelocal_factorization_machines.hyperparameters import TABLE, settings_of
 from sagelocal_factorization_machines.model import FactorModel
+from sagelocal_factorization_machines.tables import Dense, Entries, Sparse
 from sagelocal_factorization_machines.training import FAMILY
 from sagelocal_first_party import ArtifactError, Dataset, Group
 from sagelocal_first_party.rows import FilledRows
 from sagelocal_formats import mxnet_ndarray
-from sagelocal_formats.record_protobuf import encode_rows
+from sagelocal_formats.record_protobuf import SparseRows, encode_rows
 from sagelocal_train import Resources
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
@@ -203,26 +206,98 @@ def test_an_archive_without_its_parts_is_told(tmp_path: Path) -> None:
         model.load(tmp_path)
 
 
-def test_adam_is_that_of_the_paper_on_rows_that_are_touched() -> None:
-    values = np.array([[1.0], [2.0]], np.float32)
-    adam = Adam(values, rate=0.1, decay=0.5, epsilon=1e-8, clip=1.0)
-    adam.step(np.array([1]), np.array([[3.0]], np.float32))
-    # The first step of Adam is the rate, whatever the gradient (here 1 + 0.5 * 2).
-    np.testing.assert_allclose(values, [[1.0], [1.9]], rtol=1e-5)
+def test_adam_is_that_of_the_paper_on_rows_that_are_touched(kernel: Kernel) -> None:
+    for each in (None, kernel):
+        values = np.array([[1.0], [2.0]], np.float32)
+        adam = Adam(values, rate=0.1, decay=0.5, epsilon=1e-8, clip=1.0, kernel=each)
+        adam.step(np.array([1]), np.array([[3.0]], np.float32))
+        # The first step of Adam is the rate, whatever the gradient (here 1 + 0.5 * 2).
+        np.testing.assert_allclose(values, [[1.0], [1.9]], rtol=1e-5)
 
 
-def test_rows_of_many_features_are_cut_with_the_same_result(
+def test_rows_are_cut_and_laid_out_in_any_way_with_the_same_result(
     ratings: Ratings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = {name: str(value) for name, value in {**GOOD, "epochs": 2}.items()}
-    settings = settings_of(TABLE.validate(texts | {"predictor_type": "regressor"}))
-    data = Dataset(FilledRows(ratings.sparse), ratings.scores)
     results = []
-    for cells in (1 << 22, 300):
-        monkeypatch.setattr(fit, "_MOST_CELLS", cells)
-        found = fit.fit(data, settings, Group(Resources()), lambda epoch: None)
-        results.append(found.scores(ratings.dense))
-    np.testing.assert_allclose(results[0], results[1], rtol=1e-3, atol=1e-3)
+    for filled, cells in itertools.product((0, 1 << 40), (1 << 22, 300)):
+        # Over all cells of a table, and over its entries.
+        monkeypatch.setattr(gradients, "_FILLED", filled)
+        monkeypatch.setattr(gradients, "_MOST_CELLS", cells)
+        results.append(fitted(ratings, "regressor", None).scores(ratings.dense))
+    for result in results[1:]:
+        np.testing.assert_allclose(results[0], result, rtol=1e-3, atol=1e-3)
+
+
+def fitted(ratings: Ratings, kind: str, kernel: Kernel | None) -> FactorModel:
+    """Two epochs of training."""
+    texts = {name: str(value) for name, value in {**GOOD, "epochs": 2}.items()}
+    settings = settings_of(TABLE.validate(texts | {"predictor_type": kind, "clip_gradient": "0.5"}))
+    labels = ratings.scores if kind == "regressor" else (ratings.scores > 3).astype(np.float64)
+    data = Dataset(FilledRows(ratings.sparse), labels)
+    return fit.fit(data, settings, Group(Resources()), lambda epoch: None, kernel)
+
+
+@pytest.mark.parametrize("kind", ["regressor", "binary_classifier"])
+def test_steps_in_c_are_those_in_numpy(ratings: Ratings, kernel: Kernel, kind: str) -> None:
+    slow, fast = (fitted(ratings, kind, each) for each in (None, kernel))
+    for name in ("bias", "linear", "factors"):
+        found, expected = getattr(fast, name), getattr(slow, name)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_batch_in_c_has_the_gradients_of_numpy(kernel: Kernel) -> None:
+    random = np.random.default_rng(0)
+    # The second row is empty, and no row has the feature 0.
+    rows = SparseRows(
+        np.array([0, 3, 3, 5]), np.array([4, 1, 2, 2, 3]), random.random(5, np.float32), 5
+    )
+    drawn = (random.normal(size=size).astype(np.float32) for size in (1, 5, (5, 3)))
+    trained = FactorModel(True, *drawn)
+    batch, labels = np.array([2, 1, 0]), np.array([1.0, 0.0, 1.0])
+    for _ in range(2):  # What is used again is as it was.
+        found = kernel.batches(trained, rows).gradients(batch, labels, 0.5)
+        expected = NumpyBatches(trained, rows).gradients(batch, labels, 0.5)
+        order = np.argsort(found.touched)
+        np.testing.assert_array_equal(found.touched[order], [1, 2, 3, 4])
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
+        np.testing.assert_allclose(found.bias, expected.bias, rtol=1e-6)
+        np.testing.assert_allclose(found.linear[order], expected.linear, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(found.factors[order], expected.factors, rtol=1e-5, atol=1e-7)
+
+
+def test_sparse_rows_have_the_scores_of_dense_ones(ratings: Ratings) -> None:
+    random = np.random.default_rng(0)
+    drawn = (random.normal(size=size).astype(np.float32) for size in (1, 110, (110, 4)))
+    trained = FactorModel(False, *drawn)
+    expected = trained.scores(ratings.dense)
+    np.testing.assert_allclose(trained.scores(ratings.sparse), expected, rtol=1e-4, atol=1e-5)
+    twice = SparseRows(
+        np.array([0, 3, 3]), np.array([7, 2, 7]), np.array([9, 1, 2], np.float32), 110
+    )
+    np.testing.assert_allclose(trained.scores(twice), trained.scores(twice.to_dense()), rtol=1e-5)
+
+
+def test_products_over_entries_are_those_of_the_dense_table() -> None:
+    random = np.random.default_rng(0)
+    # The rows 2 and 5 are empty.
+    owners = np.array([0, 0, 1, 3, 3, 3, 4])
+    places = np.array([2, 0, 1, 0, 1, 2, 2])
+    entries = Entries(6, owners, places, random.normal(size=7).astype(np.float32))
+    dense, sparse = (kind(entries, 3, places) for kind in (Dense, Sparse))
+    wide, long = (random.normal(size=(count, 4)).astype(np.float32) for count in (3, 6))
+    cells = np.zeros((6, 3), np.float32)
+    cells[owners, places] = entries.values
+    for table in (dense, sparse):
+        for expected, found in (
+            (cells @ wide, table.times(wide)),
+            (cells @ wide[:, 0], table.times(wide[:, 0])),
+            (cells.T @ long, table.transposed_times(long)),
+            (cells.T @ long[:, 0], table.transposed_times(long[:, 0])),
+            (np.square(cells) @ wide[:, 0], table.squares_times(wide[:, 0])),
+            (np.square(cells).T @ long[:, 0], table.transposed_squares_times(long[:, 0])),
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+            assert found.dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -245,6 +320,20 @@ def test_bad_input_is_told(
     ended = job.run(**{"feature_dim": 3, "num_factors": 2, **hyperparameters})
     assert ended.exit_code == 2, ended.log
     assert words in ended.failure
+
+
+def test_records_of_two_widths_and_files_that_are_cut_off_are_told(job: Job) -> None:
+    asked = {"feature_dim": 3, "num_factors": 2, "predictor_type": "regressor"}
+    good = encode_rows({"values": np.eye(3)}, {"values": np.ones(3)})
+    wide = encode_rows({"values": np.eye(4)}, {"values": np.ones(4)})
+    for content, words in (
+        (good + wide, "4 values where the first record has 3; all records need as many"),
+        (good + good[:-5], "truncated: the record's header promises"),
+    ):
+        ended = job.channel("train", {"a": content}, PROTOBUF).run(**asked)
+        assert ended.exit_code == 2, ended.log
+        assert ended.failure.startswith("ClientError: train/a, "), ended.failure
+        assert words in ended.failure
 
 
 def test_csv_is_refused(job: Job) -> None:

@@ -144,7 +144,7 @@ def nan_in(row: int, column: int) -> NDArray[Any]:
             {
                 "a": encode_rows({"values": np.ones((2, 3))}) + encode_rows({"values": np.eye(2)}),
             },
-            "train/a, record 2, byte .*: 2 values where the first record has 3",
+            "train/a, record 3, byte .*: 2 values where the first record has 3",
         ),
     ],
 )

@@ -29,7 +29,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
         log.quality("train", "msd", 0.25)
         log.final("test", [Metric("accuracy", 0.5, "score")])
         log.final("test", [Metric("mse", 2.0, "loss")], scores=False)
-        log.no_test_data()
+        log.tested(None)
         log.over(epochs=2)
     finally:
         logging.root.handlers[:], level = before

@@ -127,7 +127,12 @@ print("CENTERS", json.dumps([type(arrays).__name__, *(a.asnumpy().tolist() for a
         ("1,2,3\n", UNLABELLED, {}, r"train/a has 3 features, expected 2 \(feature_dim\)"),
         ("1,2\n", "text/csv", {}, "set the content type to text/csv;label_size=0"),
         ("\n\n", UNLABELLED, {}, "The channel 'train' holds no data: .* Check its S3Uri"),
-        (b"1,2\n\xff\xfe,6\n", UNLABELLED, {}, "train/a, line 2, column 1: .* not a number"),
+        (
+            b"1,2\n\xff\xfe,6\n",
+            UNLABELLED,
+            {},
+            "train/a, line 2, column 1: the byte 0xff is no UTF-8",
+        ),
         ("1,2\n4,\n", UNLABELLED, {}, "line 2, column 2: the value is missing; fill it in or"),
         ("1,2\n3,4\n", UNLABELLED, {}, "'k' is 3 and the channel 'train' has 2 rows: .* lower 'k'"),
         (encode_rows({"values": np.eye(3)}), PROTOBUF, {}, "train/a has 3 features, expected 2"),
@@ -135,7 +140,7 @@ print("CENTERS", json.dumps([type(arrays).__name__, *(a.asnumpy().tolist() for a
             encode_rows({"values": np.eye(2)}) + encode_rows({"values": np.eye(4)}),
             PROTOBUF,
             {},
-            "train/a, record 2, byte .*: 4 values where the first record has 2",
+            "train/a, record 3, byte .*: 4 values where the first record has 2",
         ),
         (
             encode_rows({"values": np.array([[1, 2], [np.nan, 6]])}),

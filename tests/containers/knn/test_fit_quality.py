@@ -93,6 +93,7 @@ def test_figures_of_a_classifier_are_scikit_learns() -> None:
         ({"index_type": "faiss.IVFFlat"}, 0.95),
         ({"index_type": "faiss.IVFFlat", "index_metric": "COSINE"}, 0.95),
         ({"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 16}, 0.92),
+        ({"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 20}, 0.92),
         ({"dimension_reduction_type": "sign", "dimension_reduction_target": 32}, 0.9),
         ({"dimension_reduction_type": "fjlt", "dimension_reduction_target": 32}, 0.9),
         ({"sample_size": 600}, 0.9),

@@ -103,6 +103,13 @@ def test_edited_metadata_changes_how_predictions_are_made(job: Job) -> None:
     [
         {"index_type": "faiss.IVFFlat", "faiss_index_ivf_nlists": 2},
         {"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 2},
+        {"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 8},
+        {
+            "index_type": "faiss.IVFPQ",
+            "faiss_index_pq_m": 3,
+            "dimension_reduction_type": "sign",
+            "dimension_reduction_target": 1,
+        },
         {"dimension_reduction_type": "fjlt", "dimension_reduction_target": 1},
         {"index_metric": "COSINE"},
     ],
@@ -118,6 +125,13 @@ def test_a_model_of_every_kind_comes_back(given: dict[str, object], job: Job) ->
     assert (np.diff(found.distances) >= 0).all()
 
 
+def test_rows_that_quantizers_cannot_divide_evenly_are_filled_up_with_zeros(job: Job) -> None:
+    given = {"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 8}
+    ended = job.channel("train", {"a.csv": ROWS}).run(**GIVEN, **given)
+    assert faiss.read_index(str(ended.model_dir / "model_algo-1")).d == 8
+    assert json.loads((ended.model_dir / "model_algo-1.json").read_text())["feature_dim"] == 2
+
+
 def break_labels(folder: Path) -> None:
     (folder / "model_algo-1.labels").write_bytes(bytes(8))
 
@@ -128,6 +142,11 @@ def break_index(folder: Path) -> None:
 
 def drop_metadata(folder: Path) -> None:
     (folder / "model_algo-1.json").unlink()
+
+
+def widen(folder: Path) -> None:
+    path = folder / "model_algo-1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"feature_dim": 3}))
 
 
 def reduce_elsewhere(folder: Path) -> None:
@@ -143,6 +162,7 @@ def reduce_elsewhere(folder: Path) -> None:
         (break_index, "model_algo-1 is no readable faiss index"),
         (drop_metadata, "The model folder has no model_algo-1.json"),
         (reduce_elsewhere, "random projection that was made elsewhere"),
+        (widen, "model_algo-1.json: 'feature_dim' is 3, not an integer of 1 to 2"),
     ],
 )
 def test_a_broken_artifact_says_what_is_wrong(
@@ -161,9 +181,21 @@ def test_a_broken_artifact_says_what_is_wrong(
         ("1,2\n", "text/csv", {}, r"train/a has 1 features, expected 2 \(feature_dim\)"),
         ("1,2,3\n", "text/csv;label_size=0", {}, "this algorithm needs exactly one label"),
         ("", "text/csv", {}, "The channel 'train' holds no data"),
-        (b"1,2,3\n1,\xff,6\n", "text/csv", {}, "train/a, line 2, column 2: .* not a number"),
+        (
+            b"1,2,3\n1,\xff,6\n",
+            "text/csv",
+            {},
+            "train/a, line 2, column 2: the byte 0xff is no UTF-8",
+        ),
         ("1,2,3\n", "text/csv", {}, "'k' is 3 and 1 rows were sampled .* lower 'k'"),
         (encode_rows({"values": np.eye(2)}), PROTOBUF, {}, "train/a has records without a label"),
+        (
+            encode_rows({"values": np.eye(2)}, {"values": np.ones(2)})
+            + encode_rows({"values": np.eye(3)}, {"values": np.ones(3)}),
+            PROTOBUF,
+            {},
+            "train/a, record 3, byte .*: 3 values where the first record has 2; all records need",
+        ),
         (
             encode_rows({"values": np.full((2, 2), np.nan)}, {"values": np.ones(2)}),
             PROTOBUF,
@@ -175,8 +207,14 @@ def test_a_broken_artifact_says_what_is_wrong(
         (
             ROWS,
             "text/csv",
-            {"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 4},
-            r"does not divide 'feature_dim' \(2\)",
+            {"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 5},
+            r"'faiss_index_pq_m' is 5, which is not one of \[1, 2, 3, 4, 8,",
+        ),
+        (
+            ROWS,
+            "text/csv",
+            {"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 2, "index_metric": "COSINE"},
+            "'index_metric' is 'COSINE', which 'index_type' 'faiss.IVFPQ' does not support",
         ),
         (
             ROWS,

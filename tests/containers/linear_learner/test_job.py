@@ -6,19 +6,24 @@ import ast
 import gzip
 import json
 import re
+import socket
 import tomllib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sagelocal_first_party.hosts import joined
 from sagelocal_formats.record_protobuf import SparseRows, encode_rows, encode_sparse
-from sagelocal_linear_learner import artifact
+from sagelocal_linear_learner import artifact, training
 from sagelocal_linear_learner.hyperparameters import TABLE
 from sagelocal_linear_learner.training import FAMILY
+from sagelocal_train import Environment, UserError
 
 Array = NDArray[Any]
 CsvText = Callable[[Array, Array], str]
@@ -195,6 +200,11 @@ MULTICLASS = {"predictor_type": "multiclass_classifier", "num_classes": 3}
         ({"a.csv": "1,2\n3,nan\n"}, REGRESSOR, "line 2, column 2: 'nan' is not a finite"),
         ({"a.csv": "1,2\n3,1e99\n"}, REGRESSOR, "line 2, column 2: '1e99' is not a finite"),
         (
+            {"a.csv": b"1,2\n3,\xe9\n"},
+            REGRESSOR,
+            "line 2, column 2: the byte 0xe9 is no UTF-8 text",
+        ),
+        (
             {"a.csv": gzip.compress(b"1,2\n", mtime=0)},
             REGRESSOR,
             "a.csv, byte 0: .* gzip-compressed",
@@ -243,6 +253,12 @@ def test_bad_input_is_the_users_to_mend(
             encode_rows({"values": np.array([[1, 2], [np.nan, 3]])}, {"values": np.ones(2)}),
             PROTOBUF,
             "train/a, row 2: feature 1 is not a finite",
+        ),
+        (
+            encode_rows({"values": np.eye(2)}, {"values": np.ones(2)})
+            + encode_rows({"values": np.eye(3)}, {"values": np.ones(3)}),
+            PROTOBUF,
+            "train/a, record 3, byte .*: 3 values where the first record has 2; all records need",
         ),
         (
             encode_rows({"values": np.ones((2, 2))}, {"values": np.array([1, np.inf])}),
@@ -298,29 +314,57 @@ def test_one_row_and_constant_columns_are_no_problem(job: Any) -> None:
     assert model.scores(np.array([[1.0, 2.0]]))[0] == pytest.approx(5, abs=0.2)
 
 
-def resources(base: Path, current: str) -> None:
-    path = base / "input" / "config" / "resourceconfig.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"current_host": current, "hosts": ["algo-1", "algo-2"]}))
+def on_two_hosts(
+    job: Any, shards: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[Path]:
+    """Run a job on two hosts, which are threads with a loopback address each; their folders."""
+    hosts = [f"127.0.0.{number + 2}" for number in range(len(shards))]
+    with socket.socket() as probe:
+        probe.bind((hosts[0], 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setattr(training, "joined", partial(joined, port=port, timeout_seconds=60))
+    environments = []
+    for host, content in zip(hosts, shards, strict=True):
+        each = replace(job, base=tmp_path / host).channel(
+            "train", {f"{host}.csv": content}, S3DistributionType="ShardedByS3Key"
+        )
+        config = each.base / "input" / "config" / "resourceconfig.json"
+        config.write_text(json.dumps({"current_host": host, "hosts": hosts}))
+        environments.append(Environment.read(each.prepare(**REGRESSOR)))
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        list(pool.map(training.main, environments))
+    return [tmp_path / host for host in hosts]
 
 
-def test_of_several_hosts_the_first_one_saves(
-    job: Any, salaries: tuple[Array, Array], csv_text: CsvText, tmp_path: Path
+def test_two_hosts_with_a_shard_each_make_one_model_of_all_rows(
+    job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for host, expected in (("algo-1", ["model_algo-1"]), ("algo-2", [])):
-        each = replace(job, base=tmp_path / host).channel("train", {"a.csv": csv_text(*salaries)})
-        resources(each.base, host)
-        ended = each.run(**REGRESSOR)
-        assert ended.exit_code == 0, ended.log
-        assert [path.name for path in ended.model_dir.glob("*")] == expected
+    rng = np.random.default_rng(0)
+    months = np.sort(rng.uniform(0, 40, 400))
+    rows = [f"{900 + 5 * month + rng.normal(0, 2)},{month}\n" for month in months]
+    # The second host's rows alone would make another line.
+    rows[300:] = [f"{2000 - 20 * month},{month}\n" for month in months[300:]]
+    first, second = on_two_hosts(
+        job, ["".join(rows[:300]), "".join(rows[300:])], tmp_path, monkeypatch
+    )
+    assert [path.name for path in (first / "model").glob("*")] == ["model_127.0.0.2"]
+    assert list((second / "model").glob("*")) == []
+    model = artifact.load(first / "model")
+    table = np.array([row.split(",") for row in rows], float)
+    best = np.polynomial.Polynomial.fit(table[:, 1], table[:, 0], 1)(table[:, 1])
+    left = np.mean(np.square(model.scores(table[:, 1:]) - table[:, 0]))
+    assert left < 1.02 * np.mean(np.square(best - table[:, 0]))
+    # Said once, by the first host, of the rows of both.
+    [(host, said)] = re.findall(r"host=(\S+), train mse <loss>=(\S+)", "".join(capfd.readouterr()))
+    assert host == "127.0.0.2"
+    assert float(said) == pytest.approx(left, rel=1e-3)
 
 
-def test_sharded_training_data_is_refused_on_several_hosts(job: Any) -> None:
-    job.channel("train", {"a.csv": "1,2\n"})
-    resources(job.base, "algo-1")
-    config = job.base / "input" / "config" / "inputdataconfig.json"
-    config.write_text(config.read_text().replace("FullyReplicated", "ShardedByS3Key"))
-    assert "Set InstanceCount to 1" in job.run(**REGRESSOR).failure
+def test_hosts_whose_files_differ_in_width_are_told(
+    job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"features: 1 on 127\.0\.0\.2, 2 on 127\.0\.0\.3\. All"):
+        on_two_hosts(job, ["1,2\n", "1,2,3\n"], tmp_path, monkeypatch)
 
 
 def test_the_readme_shows_the_hyperparameter_table(family: Path) -> None:

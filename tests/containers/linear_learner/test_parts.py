@@ -305,12 +305,12 @@ def test_the_learning_rate_falls_by_steps_to_its_floor() -> None:
 
 
 def test_weights_of_examples_are_one_on_average() -> None:
-    labels = np.array([1.0, 0, 0, 0])
-    weights = PositiveWeights.of(labels, [1.0, 3.0])((labels * 2 - 1)[:, None].astype(np.float32))
+    signs = np.array([[1], [-1], [-1], [-1]], np.float32)
+    weights = PositiveWeights.of(np.array([3, 1]), [1.0, 3.0])(signs)
     np.testing.assert_allclose(weights.mean(axis=0), [1, 1])
     np.testing.assert_allclose(weights[0] / weights[1], [1, 3])
     classes = np.array([0.0, 0, 0, 2])
-    by_class = ClassWeights.of(classes, 4)(classes[:, None].astype(np.float32))
+    by_class = ClassWeights.of(np.array([3, 0, 1, 0]))(classes[:, None].astype(np.float32))
     np.testing.assert_allclose(by_class[:, 0], [2 / 3, 2 / 3, 2 / 3, 2])
 
 

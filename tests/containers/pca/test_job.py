@@ -121,14 +121,19 @@ print("ARRAYS", json.dumps({name: array.asnumpy().tolist() for name, array in ar
         ("1,2\n", UNLABELLED, {}, r"train/a has 2 features, expected 3 \(feature_dim\)"),
         ("1,2,3\n", "text/csv", {}, "set the content type to text/csv;label_size=0"),
         ("", UNLABELLED, {}, "The channel 'train' holds no data: .* Check its S3Uri"),
-        (b"1,2,3\n4,\xff\xfe,6\n", UNLABELLED, {}, "train/a, line 2, column 2: .* not a number"),
+        (
+            b"1,2,3\n4,\xff\xfe,6\n",
+            UNLABELLED,
+            {},
+            "train/a, line 2, column 2: the byte 0xff is no UTF-8",
+        ),
         ("1,2,3\n4,nan,6\n", UNLABELLED, {}, "train/a, line 2, column 2: 'nan' is not a finite"),
         (encode_rows({"values": np.eye(2)}), PROTOBUF, {}, "train/a has 2 features, expected 3"),
         (
             encode_rows({"values": np.eye(3)}) + encode_rows({"values": np.eye(4)}),
             PROTOBUF,
             {},
-            "train/a, record 3, byte .*: 4 values where the first record has 3",
+            "train/a, record 4, byte .*: 4 values where the first record has 3",
         ),
         (
             encode_rows({"values": np.array([[1, 2, 3], [4, np.nan, 6]])}),

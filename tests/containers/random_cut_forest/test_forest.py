@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from sagelocal_random_cut_forest import compiled
+from sagelocal_random_cut_forest.compiled import Kernel
 from sagelocal_random_cut_forest.cutting import Cuts, grow
 from sagelocal_random_cut_forest.forest import Forest
 
@@ -51,6 +55,16 @@ def test_every_tree_holds_its_own_points_on_the_right_sides_of_its_cuts(
     assert len(cuts.masses) == distinct == len(cuts.places) + trees
 
 
+@pytest.fixture(scope="session", params=["in C", "in numpy"])
+def kernel(request: pytest.FixtureRequest, library: Path) -> Kernel | None:
+    """Both ways in which rows walk down trees."""
+    if request.param == "in numpy":
+        return None
+    loaded = Kernel.load(library)
+    assert loaded is not None
+    return loaded
+
+
 def score_by_definition(forest: Forest, tree: int, row: Array) -> float:
     """The expectation that the module's description states, node by node."""
     cuts = forest.cuts
@@ -72,9 +86,9 @@ def score_by_definition(forest: Forest, tree: int, row: Array) -> float:
 
 
 @settings(max_examples=60, deadline=None)
-@given(samples(), st.data())
+@given(sample=samples(), data=st.data())
 def test_scores_are_the_expectation_that_they_are_defined_as(
-    sample: tuple[Array, int], data: st.DataObject
+    kernel: Kernel | None, sample: tuple[Array, int], data: st.DataObject
 ) -> None:
     points, trees = sample
     forest = Forest.of(grow(points, trees, seed=2), len(points) // trees)
@@ -85,7 +99,7 @@ def test_scores_are_the_expectation_that_they_are_defined_as(
         * np.log2(forest.size + 1)
         for row in rows.astype(np.float64)
     ]
-    np.testing.assert_allclose(forest.scores(rows), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(forest.scores(rows, kernel), expected, rtol=1e-4, atol=1e-6)
 
 
 def mean_inverse_depth(points: Array, row: Array, depth: int = 0) -> float:
@@ -108,13 +122,15 @@ def mean_inverse_depth(points: Array, row: Array, depth: int = 0) -> float:
 @pytest.mark.parametrize(
     "row", [[0.4, 0.5], [3.0, 1.0], [-8.0, 9.0]], ids=["within", "beside", "far away"]
 )
-def test_adding_a_point_to_a_tree_is_as_growing_it_with_the_point(row: list[float]) -> None:
+def test_adding_a_point_to_a_tree_is_as_growing_it_with_the_point(
+    row: list[float], kernel: Kernel | None
+) -> None:
     # Guha et al. 2016, lemma 5: both give the same distribution of trees.
     rng = np.random.default_rng(7)
     points = rng.normal(size=(5, 2)).astype(np.float32)
     trees = 20_000
     forest = Forest.of(grow(np.tile(points, (trees, 1)), trees, seed=3), len(points))
-    ours = forest.scores(np.array([row], np.float32))[0] / np.log2(len(points) + 1)
+    ours = forest.scores(np.array([row], np.float32), kernel)[0] / np.log2(len(points) + 1)
     expected = mean_inverse_depth(points.astype(np.float64), np.array(row))
     assert ours == pytest.approx(expected, rel=0.01)
 
@@ -139,34 +155,53 @@ def test_neighbouring_numbers_are_still_cut_apart() -> None:
     assert (forest.cuts.places == number).all()
 
 
-def test_the_largest_numbers_have_scores() -> None:
+def test_the_largest_numbers_have_scores(kernel: Kernel | None) -> None:
     largest = np.finfo(np.float32).max
     points = np.array([[-largest, 0], [largest, 1], [0, 0], [1, 1]], np.float32)
     forest = Forest.of(grow(np.tile(points, (50, 1)), 50, seed=0), 4)
-    scores = forest.scores(np.array([[largest, -largest], [0, 0.5], [0, 0]], np.float32))
+    scores = forest.scores(np.array([[largest, -largest], [0, 0.5], [0, 0]], np.float32), kernel)
     assert np.isfinite(scores).all()
     near = Forest.of(grow(np.tile(points[2:], (50, 1)), 50, seed=0), 2)
-    assert near.scores(np.array([[largest, -largest]], np.float32))[0] == pytest.approx(np.log2(3))
+    far = near.scores(np.array([[largest, -largest]], np.float32), kernel)
+    assert far[0] == pytest.approx(np.log2(3))
 
 
-def test_trees_of_one_point_know_it_again() -> None:
+def test_trees_of_one_point_know_it_again(kernel: Kernel | None) -> None:
     points = np.zeros((50, 2), np.float32)
     forest = Forest.of(grow(points, 50, seed=0), 1)
     # (1 - 1/2) / log2(2) and 1, times log2(2).
-    assert forest.scores(np.array([[0, 0], [0, 1]], np.float32)).tolist() == [0.5, 1]
+    assert forest.scores(np.array([[0, 0], [0, 1]], np.float32), kernel).tolist() == [0.5, 1]
 
 
-def test_no_rows_have_no_scores() -> None:
+def test_no_rows_have_no_scores(kernel: Kernel | None) -> None:
     forest = Forest.of(grow(np.eye(3, dtype=np.float32), 1, seed=0), 3)
-    assert forest.scores(np.empty((0, 3), np.float32)).shape == (0,)
+    assert forest.scores(np.empty((0, 3), np.float32), kernel).shape == (0,)
 
 
-def test_a_score_does_not_depend_on_the_rows_beside_it() -> None:
+def test_a_score_does_not_depend_on_the_rows_beside_it(kernel: Kernel | None) -> None:
     rng = np.random.default_rng(0)
     forest = Forest.of(grow(rng.normal(size=(50 * 64, 30)).astype(np.float32), 50, seed=0), 64)
     rows = rng.normal(size=(500, 30)).astype(np.float32)
-    alone = [forest.scores(rows[number : number + 1])[0] for number in (0, 250, 499)]
-    np.testing.assert_allclose(forest.scores(rows)[[0, 250, 499]], alone, rtol=1e-6)
+    alone = [forest.scores(rows[number : number + 1], kernel)[0] for number in (0, 250, 499)]
+    np.testing.assert_allclose(forest.scores(rows, kernel)[[0, 250, 499]], alone, rtol=1e-6)
+
+
+def test_rows_in_any_memory_layout_have_the_same_scores(kernel: Kernel | None) -> None:
+    rng = np.random.default_rng(0)
+    forest = Forest.of(grow(rng.normal(size=(50 * 64, 5)).astype(np.float32), 50, seed=0), 64)
+    rows = rng.normal(size=(300, 5)).astype(np.float32)
+    expected = forest.scores(rows, kernel)
+    for other in (np.asfortranarray(rows), np.repeat(rows, 2, axis=0)[::2]):
+        np.testing.assert_array_equal(forest.scores(other, kernel), expected)
+
+
+@pytest.mark.parametrize("compiler", ["false", "no-such-compiler"])
+def test_without_a_compiler_the_package_is_built_without_the_kernel(
+    compiler: str, family: Path, built_package: Callable[..., Path]
+) -> None:
+    package = built_package(family, CC=compiler)
+    assert (package / "compiled.py").is_file()
+    assert Kernel.load(package / compiled.LIBRARY) is None
 
 
 def test_the_same_seed_grows_the_same_trees() -> None:

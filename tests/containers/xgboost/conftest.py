@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -115,3 +118,24 @@ def csv_of() -> Callable[[NDArray[Any]], str]:
         return "".join(",".join(row) + "\n" for row in cells)
 
     return text
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[], int]:
+    """Finds a port that is free, as the next one is, and that nobody is given who asks for any."""
+    return _two_free_ports
+
+
+def _two_free_ports() -> int:
+    """A port that is free, as the next one is, and that nobody is given who asks for any."""
+    # Below the kernel's own range, and another place to start at in every worker.
+    start = 20_000 + os.getpid() * 2 % 10_000
+    for port in itertools.chain(range(start, 30_000, 2), range(20_000, start, 2)):
+        with socket.socket() as first, socket.socket() as second:
+            try:
+                first.bind(("", port))
+                second.bind(("", port + 1))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("No two neighbouring ports between 20000 and 30000 are free")

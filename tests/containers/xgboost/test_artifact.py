@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import json
 import pickle
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ import pytest
 import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
-from sagelocal_xgboost import artifact, legacy_binary
+from sagelocal_formats import FormatError, xgboost_binary
+from sagelocal_xgboost import artifact
 from sklearn.linear_model import LogisticRegression
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 OLD = sorted(
-    path for path in ARTIFACTS.glob("*/*") if path.suffix in (".model", ".pkl") and path.is_file()
+    path
+    for path in ARTIFACTS.glob("*/*")
+    if path.suffix in (".model", ".pkl", ".joblib") and path.is_file()
 )
 Train = Callable[..., xgboost.Booster]
 
@@ -37,8 +41,8 @@ def test_a_model_of_an_older_version_predicts_as_it_did_there(path: Path) -> Non
 
 
 def test_the_golden_models_hold_the_old_binary_format() -> None:
-    old = [path for path in OLD if legacy_binary.looks_like(path.read_bytes())]
-    assert {path.parent.name for path in old} == {"0.90", "1.3.3", "1.7.6"}
+    old = [path for path in OLD if xgboost_binary.looks_like(path.read_bytes())]
+    assert {path.parent.name for path in old} == {"0.90", "1.3.3", "1.5.2", "1.7.6"}
     assert {path.stem for path in old} >= {"dart", "linear", "classes", "poisson"}
 
 
@@ -76,6 +80,25 @@ def test_a_pickled_booster_of_any_protocol_is_read(
     booster = train("multi:softprob")
     (tmp_path / "xgboost-model").write_bytes(pickle.dumps(booster, protocol))
     assert artifact.load(tmp_path / "xgboost-model").get_dump() == booster.get_dump()
+
+
+class OldPickle:
+    """A Booster as XGBoost 1.0 to 1.5 pickled it: its handle is JSON."""
+
+    def __init__(self, booster: xgboost.Booster) -> None:
+        model = json.loads(booster.save_raw("json"))
+        self.handle = json.dumps({"Model": model, "Config": {}}, ensure_ascii=False).encode()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return xgboost.Booster, (), {"handle": bytearray(self.handle)}
+
+
+def test_names_beyond_ascii_in_an_old_pickle_are_what_they_were(tmp_path: Path) -> None:
+    names = ["größe", "価格"]
+    data = xgboost.DMatrix(np.eye(2), [0, 1], feature_names=names)
+    booster = xgboost.train({"nthread": 1}, data, 1)
+    (tmp_path / "xgboost-model").write_bytes(pickle.dumps(OldPickle(booster)))
+    assert artifact.load(tmp_path / "xgboost-model").feature_names == names
 
 
 # XGBoost guesses UBJ where a name has no ending, and says so.
@@ -138,8 +161,8 @@ def test_a_damaged_old_model_is_refused_and_never_crashes(place: int, damage: by
     data = bytearray((ARTIFACTS / "1.7.6" / "regression.model").read_bytes())
     data[place : place + len(damage)] = damage
     try:
-        document = legacy_binary.to_json(bytes(data))
-    except legacy_binary.LegacyFormatError:
+        document = xgboost_binary.loads(bytes(data))
+    except FormatError:
         return
     assert document["learner"]["gradient_booster"]["name"] in ("gbtree", "dart", "gblinear")
 
@@ -147,5 +170,12 @@ def test_a_damaged_old_model_is_refused_and_never_crashes(place: int, damage: by
 @given(st.integers(0, 2400))
 def test_a_cut_old_model_is_refused(size: int) -> None:
     data = (ARTIFACTS / "1.7.6" / "regression.model").read_bytes()[:size]
-    with pytest.raises(legacy_binary.LegacyFormatError):
-        legacy_binary.to_json(data)
+    with pytest.raises(FormatError):
+        xgboost_binary.loads(data)
+
+
+def test_a_base_score_beyond_numbers_is_refused() -> None:
+    data = (ARTIFACTS / "0.90" / "logistic.model").read_bytes()
+    damaged = struct.pack("<f", -1e30) + data[4:]
+    with pytest.raises(FormatError, match="a base score of -1e\\+30 for binary:logistic"):
+        xgboost_binary.loads(damaged)

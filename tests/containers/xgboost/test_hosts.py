@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -39,13 +38,13 @@ RunHosts = Callable[..., list[Ended]]
 
 
 @pytest.fixture
-def run_hosts(tmp_path: Path, family: Path) -> RunHosts:
+def run_hosts(tmp_path: Path, family: Path, free_ports: Callable[[], int]) -> RunHosts:
     """`run_hosts([{"train/a.csv": ...}, ...], num_round=3)`, a host for each set of files."""
 
     def run(hosts: list[Mapping[str, str]], **given: object) -> list[Ended]:
         names = [f"127.0.0.{number + 1}" for number in range(len(hosts))]
-        port = _two_free_ports()
-        started = []
+        port = free_ports()
+        started: list[tuple[Path, subprocess.Popen[bytes]]] = []
         for name, files in zip(names, hosts, strict=True):
             base = tmp_path / name
             _prepare(base, name, names, files, given)
@@ -54,16 +53,27 @@ def run_hosts(tmp_path: Path, family: Path) -> RunHosts:
                 "SAGEMAKER_TRAINING_MODULE": "sagelocal_xgboost.training:main",
                 "PYTHONPATH": str(family),
             }
-            process = subprocess.Popen(
-                [sys.executable, "-c", START, str(port)],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            with (base / "log").open("wb") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-c", START, str(port)],
+                    env=environment,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
             started.append((base, process))
-        logs = [(base, process.communicate(timeout=240)[0], process) for base, process in started]
-        return [Ended(base, process.returncode, log) for base, log, process in logs]
+        try:
+            for _, process in started:
+                process.wait(timeout=240)
+        except subprocess.TimeoutExpired:
+            said = "\n".join(f"{base.name}:\n{(base / 'log').read_text()}" for base, _ in started)
+            pytest.fail(f"A host did not end within 240 s\n{said}")
+        finally:
+            for _, process in started:
+                process.kill()
+                process.wait()
+        return [
+            Ended(base, process.returncode, (base / "log").read_text()) for base, process in started
+        ]
 
     return run
 
@@ -87,19 +97,6 @@ def _prepare(
         (config / f"{file}.json").write_text(json.dumps(content))
     for channel in channels:
         (base / "input" / "data" / channel).mkdir(parents=True, exist_ok=True)
-
-
-def _two_free_ports() -> int:
-    """A port that is free, as the next one is."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
 
 
 def _csv(x: Any, y: Any) -> str:

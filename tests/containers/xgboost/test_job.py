@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -148,6 +149,22 @@ def test_the_model_and_the_log_are_those_of_the_bare_library(
     expected = f"\tvalidation-{name}:{history['validation'][name][-1]:.5f}"
     assert expected in ended.rounds[-1]
     assert len(ended.rounds) == 12
+
+
+def test_an_old_version_pickles_its_model(
+    run_job: RunJob, cancer: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = cancer
+    name = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:latest"
+    monkeypatch.setenv("SAGELOCAL_IMAGE", name)
+    given = {"objective": "binary:logistic", "max_depth": 2}
+    ended = run_job({"train": {"a.csv": _csv(y, x)}}, {"num_round": 3, **given})
+    with (ended.base / "model" / "xgboost-model").open("rb") as stream:
+        booster = pickle.load(stream)
+    bare = xgboost.train({**given, "nthread": 1}, xgboost.DMatrix(x, y), 3)
+    assert type(booster) is xgboost.Booster
+    assert booster.get_dump(with_stats=True) == bare.get_dump(with_stats=True)
+    assert ended.model.get_dump(with_stats=True) == bare.get_dump(with_stats=True)
 
 
 def test_the_lines_of_the_rounds_are_the_originals(run_job: RunJob) -> None:
@@ -651,4 +668,4 @@ def test_the_container_trains_and_logs_as_the_original(job: Any) -> None:
     assert re.search(rf"^{stamp} Running XGBoost Sagemaker in algorithm mode$", ended.log, re.M)
     assert re.search(rf"^{stamp} Train matrix has 2 rows and 1 columns$", ended.log, re.M)
     assert re.search(r"^\[1\]\ttrain-rmse:\d\.\d{5}$", ended.log, re.M)
-    assert (ended.model_dir / "xgboost-model").is_file()
+    assert (ended.base / "model" / "xgboost-model").is_file()

@@ -4,8 +4,11 @@
         --with 'scipy<1.12' --with 'setuptools<70' make.py 0.90
 
 makes the folder 0.90; so were 1.3.3 and 1.7.6 made, and 2.1.4 with `--with xgboost-cpu==2.1.4`.
+With `--with scikit-learn==1.2.2 --with joblib` it writes an XGBClassifier, too: so was 1.5.2 made.
 """
 
+import importlib
+import importlib.util
 import json
 import pathlib
 import pickle
@@ -54,6 +57,12 @@ def main(folder: pathlib.Path) -> None:
         booster.save_model(str(folder / f"{name}.model"))
         if name in PICKLED:
             (folder / f"{name}.pkl").write_bytes(pickle.dumps(booster))
+    if importlib.util.find_spec("sklearn"):
+        classifier = xgb.XGBClassifier(n_estimators=ROUNDS, max_depth=3, n_jobs=1)
+        classifier.fit(x, LABELS["multi:softprob"](np.nan_to_num(x)).astype(int))
+        predictions["classifier"] = classifier.predict_proba(x[:6]).astype(float).tolist()
+        (folder / "classifier.pkl").write_bytes(pickle.dumps(classifier))
+        importlib.import_module("joblib").dump(classifier, folder / "classifier.joblib")
     rows = [[None if np.isnan(cell) else float(cell) for cell in row] for row in x[:6]]
     expected = {"version": xgb.__version__, "rows": rows, "predictions": predictions}
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
