@@ -16,6 +16,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,19 +24,40 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uv
 from sagelocal_first_party import Group, joined
 from sagelocal_train.config import Resources
 
 
-def image_environment(family: Path, base: Path) -> dict[str, str]:
+@dataclass(frozen=True)
+class Interpreter:
+    """The Python that a family's commands run on, and folders that its packages are in."""
+
+    python: Path
+    folders: tuple[Path, ...] = ()
+
+
+THIS = Interpreter(Path(sys.executable))
+
+
+def image_environment(
+    family: Path, base: Path, interpreter: Interpreter | None = None
+) -> dict[str, str]:
     """The variables of the family's image, with `base` in the place of /opt/ml."""
     image = tomllib.loads((family / "image.toml").read_text())
+    folders = (family, *(interpreter.folders if interpreter else ()))
     return {
         **os.environ,
         **image["environment"],
         "SAGEMAKER_BASE_DIR": str(base),
-        "PYTHONPATH": str(family),
+        "PYTHONPATH": os.pathsep.join(map(str, folders)),
     }
+
+
+@pytest.fixture(scope="session")
+def interpreter() -> Interpreter:
+    """This one; a family whose libraries are elsewhere has its own."""
+    return THIS
 
 
 @dataclass(frozen=True)
@@ -62,6 +84,7 @@ class Job:
 
     base: Path
     family: Path
+    interpreter: Interpreter = THIS
 
     def channel(
         self,
@@ -92,12 +115,12 @@ class Job:
         config.mkdir(parents=True, exist_ok=True)
         texts = {name: str(value) for name, value in hyperparameters.items()}
         (config / "hyperparameters.json").write_text(json.dumps(texts))
-        return image_environment(self.family, self.base)
+        return image_environment(self.family, self.base, self.interpreter)
 
     def start(self, **hyperparameters: object) -> subprocess.Popen[str]:
         """Begin to train; standard error goes where standard output does."""
         return subprocess.Popen(
-            [sys.executable, "-m", "sagelocal_train.cli"],
+            [self.interpreter.python, "-m", "sagelocal_train.cli"],
             env=self.prepare(**hyperparameters),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -112,9 +135,24 @@ class Job:
 
 
 @pytest.fixture
-def job(tmp_path: Path, family: Path) -> Job:
+def job(tmp_path: Path, family: Path, interpreter: Interpreter) -> Job:
     """The tree of a job of the family."""
-    return Job(tmp_path / "ml", family)
+    return Job(tmp_path / "ml", family, interpreter)
+
+
+@pytest.fixture(scope="session")
+def built_package(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Builds the wheel of a family's folder under the given variables; the package in it."""
+
+    def build(family: Path, **variables: str) -> Path:
+        folder = tmp_path_factory.mktemp("wheel")
+        command = [uv.find_uv_bin(), "build", "--quiet", "--wheel", "--out-dir", str(folder)]
+        subprocess.run([*command, str(family)], env={**os.environ, **variables}, check=True)
+        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+            wheel.extractall(folder)
+        return folder / f"sagelocal_{family.name}"
+
+    return build
 
 
 OnHosts = Callable[[int, Callable[[Group], Any]], list[Any]]
@@ -187,13 +225,16 @@ Serve = Callable[[Path], Server]
 
 
 @pytest.fixture(scope="module")
-def serve(family: Path) -> Iterator[Serve]:
+def serve(family: Path, interpreter: Interpreter) -> Iterator[Serve]:
     """Starts `serve` for a folder whose `model` subfolder holds the artifact."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(base: Path) -> Server:
-        environment = image_environment(family, base) | {"SAGEMAKER_BIND_TO_PORT": "0"}
-        command = [sys.executable, "-m", "sagelocal_serve"]
+        environment = image_environment(family, base, interpreter)
+        environment["SAGEMAKER_BIND_TO_PORT"] = "0"
+        # One worker unless the test wants more: what the first request is told, the next is too.
+        environment.setdefault("SAGEMAKER_MODEL_SERVER_WORKERS", "1")
+        command = [str(interpreter.python), "-m", "sagelocal_serve"]
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -41,6 +42,22 @@ def _config(family: ImageFamily) -> dict[str, Any]:
         _docker("image", "inspect", "--format", "{{json .Config}}", family.tag)
     )
     return found
+
+
+def _sizes() -> list[tuple[str, int]]:
+    """The images and megabytes that containers/README.md lists."""
+    readme = (CATALOG.containers_dir / "README.md").read_text()
+    return [
+        (tag, int(size))
+        for tag, size in re.findall(r"^\| `(\S+)` \| (\d+) \|", readme, re.MULTILINE)
+    ]
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize(("tag", "megabytes"), _sizes())
+def test_its_size_is_what_the_readme_says(tag: str, megabytes: int) -> None:
+    size = int(_docker("image", "inspect", "--format", "{{.Size}}", tag)) / 1e6
+    assert size == pytest.approx(megabytes, rel=0.05)
 
 
 @pytest.mark.usefixtures("built")
@@ -150,7 +167,14 @@ def test_a_name_that_means_no_family_is_said() -> None:
 def _context_with_a_marked_certificate(folder: Path) -> Path:
     """A copy of what the base is built from, with a bundle that can be recognised."""
     context = folder / "checkout"
-    for name in ("train", "serve", "containers/formats", "containers/base"):
+    for name in (
+        "train",
+        "serve",
+        "containers/formats",
+        "containers/requirements",
+        "containers/originals",
+        "containers/base",
+    ):
         shutil.copytree(
             CATALOG.root / name, context / name, ignore=shutil.ignore_patterns("__pycache__")
         )

@@ -12,6 +12,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from sagelocal_serve import Settings
 from sagelocal_serve.script.requirements import install
 
 from sagelocal_scikit_learn.models import CODE_FOLDER
@@ -28,14 +29,11 @@ def imported_versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in IMPORTED}
 
 
-def install_if_there(model_dir: Path, packages: Path | None = None) -> None:
-    """Install code/requirements.txt of a model that has no script. Raises ScriptError.
-
-    `packages` is the folder that one model among many has for itself.
-    """
+def install_if_there(model_dir: Path, settings: Settings) -> None:
+    """Install code/requirements.txt of a model that has no script. Raises ScriptError."""
     path = model_dir / CODE_FOLDER / "requirements.txt"
     if path.is_file():
-        install(path, packages)
+        install(path, settings)
 
 
 def restart_if_changed(before: dict[str, str]) -> None:

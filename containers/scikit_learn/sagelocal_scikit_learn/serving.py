@@ -48,7 +48,7 @@ class ScriptOrModel:
         script = find_script(settings, model_dir)
         versions = requirements.imported_versions()
         if script is None:
-            requirements.install_if_there(model_dir, settings.packages_folder)
+            requirements.install_if_there(model_dir, settings)
             self._chosen = AlgorithmHandler(SavedModel(self._versions))
         else:
             self._chosen = ScriptHandler(settings, script_mode.DEFAULTS)

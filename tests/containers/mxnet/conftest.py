@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-ROOMS = ("train", "serve", "containers/formats", "containers/mxnet")
+ROOMS = ("train", "serve", "containers/formats", "containers/requirements", "containers/mxnet")
 # What the serving toolkit stands on; pure Python, so that it may come from another environment.
 LIBRARIES = (
     *("flask", "werkzeug", "jinja2", "markupsafe", "itsdangerous", "click", "blinker"),

@@ -38,6 +38,20 @@ print("loss", float(loss.mean().asscalar()))
 network.export(os.path.join(os.environ["SM_MODEL_DIR"], "model"))
 """
 
+MODULE_SCRIPT = """
+import os
+import mxnet as mx
+from sagemaker_mxnet_container.training_utils import save, scheduler_host
+
+data = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=1, no_bias=True, name="sum")
+module = mx.mod.Module(mx.sym.LinearRegressionOutput(data, name="out"), label_names=["out_label"])
+module.bind([("data", (2, 3))], [("out_label", (2, 1))])
+module.init_params(mx.init.One())
+save(os.environ["SM_MODEL_DIR"], module)
+print("scheduler", scheduler_host(["algo-1", "algo-2"]))
+save("/nowhere", module, "algo-2", ["algo-1", "algo-2"])
+"""
+
 THREADS_SCRIPT = "import os\nprint('threads', os.environ['OMP_NUM_THREADS'])"
 
 DISTRIBUTED_SCRIPT = """
@@ -118,3 +132,19 @@ def test_parameter_servers_run_beside_the_script_and_end_with_it(image: Any) -> 
 
     assert "pulled [4.0, 4.0] worker 0 of 1" in image.log
     assert "Started MXNet's scheduler as process" in image.log
+
+
+def test_what_the_originals_helper_saves_is_served_without_a_script(image: Any, serve: Any) -> None:
+    _job(image, MODULE_SCRIPT)
+    (image.base / "input/data/train").mkdir(parents=True)
+
+    code = image.train()
+
+    assert code == 0, image.log
+    assert "scheduler algo-1" in image.log
+    saved = {"model-symbol.json", "model-0000.params", "model-shapes.json"}
+    assert saved == {path.name for path in (image.base / "model").iterdir()}
+    # In the archive of an endpoint there is no code of the training.
+    (image.base / "code/train.py").unlink()
+    answer = serve().invoke("[[1, 2, 4], [0, 0, 1], [1, 1, 1]]", "application/json")
+    assert answer == (200, "[[7.0], [1.0], [3.0]]")

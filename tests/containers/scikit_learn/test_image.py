@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +38,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 sklearn.base.__version__ = {version!r}
 model = make_pipeline(StandardScaler(), LinearRegression()).fit([[0.0], [1.0]], [0.0, 2.0])
-joblib.dump(model, "model.joblib")
+joblib.dump(model, "model/model.joblib")
 """
 
 
-def test_what_a_script_trains_is_served_without_another(
-    container: Any, invoke: Callable[..., tuple[int, str]]
-) -> None:
+def test_what_a_script_trains_is_served_without_another(container: Any) -> None:
     container.write("input/data/train/rows.csv", ROWS)
 
     assert container.train(SCRIPT, **{"fit-intercept": True}) == 0, container.log
     assert f"threads {len(os.sched_getaffinity(0))}\n" in container.log
 
-    status, text = invoke(container.serve(), "a,b\n1,1\n0,2\n")
+    status, text, _ = container.serve().raw("a,b\n1,1\n0,2\n", "text/csv")
     assert (status, json.loads(text)) == (200, pytest.approx([6, 7]))
 
 
@@ -71,24 +68,20 @@ def test_a_script_that_fails_leaves_its_reason(container: Any, script: str, said
     assert said in failure[:1024]
 
 
-def test_the_workers_share_one_model_and_say_its_version_once(
-    container: Any, invoke: Callable[..., tuple[int, str]]
-) -> None:
+def test_the_workers_share_one_model_and_say_its_version_once(container: Any) -> None:
     container.python(SAVE.format(version="1.2.2"))
     container.variables["SAGEMAKER_MODEL_SERVER_WORKERS"] = "2"
 
-    address = container.serve()
+    server = container.serve()
 
-    status, text = invoke(address, "3")
+    status, text, _ = server.raw("3", "text/csv")
     assert (status, json.loads(text)) == (200, pytest.approx([6]))
     assert container.log.count("Model loaded in") == 1
     assert container.log.count("was saved by scikit-learn 1.2.2") == 1
     assert "InconsistentVersionWarning" not in container.log
 
 
-def test_workers_with_a_script_say_its_models_version_once(
-    container: Any, invoke: Callable[..., tuple[int, str]]
-) -> None:
+def test_workers_with_a_script_say_its_models_version_once(container: Any) -> None:
     container.python(SAVE.format(version="1.2.2"))
     container.write(
         "model/code/inference.py",
@@ -96,22 +89,20 @@ def test_workers_with_a_script_say_its_models_version_once(
     )
     container.variables["SAGEMAKER_MODEL_SERVER_WORKERS"] = "2"
 
-    assert invoke(container.serve(), "3")[0] == 200
+    assert container.serve().raw("3", "text/csv")[0] == 200
     while container.log.count("Model loaded in") < 2:
         assert container.started[0].poll() is None
     assert container.log.count("was saved by scikit-learn 1.2.2") == 1
 
 
-def test_it_serves_many_models_behind_one_port(
-    container: Any, invoke: Callable[..., tuple[int, str]]
-) -> None:
+def test_it_serves_many_models_behind_one_port(container: Any) -> None:
     container.python(SAVE.format(version=sklearn.__version__))
     container.variables["SAGEMAKER_MULTI_MODEL"] = "true"
-    address = container.serve()
-    body = json.dumps({"model_name": "twice", "url": str(container.base / "model")})
+    server = container.serve()
+    wanted = {"model_name": "twice", "url": str(container.base / "model")}
 
-    assert invoke(f"{address}/models", body, "application/json", path="")[0] == 200
-    status, text = invoke(f"{address}/models/twice/invoke", "3", path="")
+    assert server.raw(wanted, "application/json", "/models")[0] == 200
+    status, text, _ = server.raw("3", "text/csv", "/models/twice/invoke")
 
     assert (status, json.loads(text)) == (200, pytest.approx([6]))
 
@@ -143,15 +134,19 @@ def joblib_as(version: str, folder: Path) -> str:
     return name
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["as in the cloud", "kept"])
 def test_other_versions_from_requirements_are_the_ones_that_load_the_model(
-    container: Any, invoke: Callable[..., tuple[int, str]]
+    container: Any, kept: bool
 ) -> None:
+    if kept:
+        (container.base / ".packages").mkdir()
     container.python(SAVE.format(version=sklearn.__version__))
     name = joblib_as("99.0", container.base / "model" / "code")
     container.write("model/code/requirements.txt", f"./{name}\n")
 
-    address = container.serve()
+    server = container.serve()
 
-    assert invoke(address, "3")[0] == 200
+    assert server.raw("3", "text/csv")[0] == 200
     assert "Starting again with what requirements.txt brought: joblib 99.0" in container.log
     assert container.log.count("Listening on") == 2
+    assert ("Nothing to install: these packages are kept in" in container.log) is kept

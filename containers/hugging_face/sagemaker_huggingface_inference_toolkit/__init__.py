@@ -1,0 +1,1 @@
+"""What scripts import of the original Hugging Face image: `decoder_encoder`, `content_types`."""
