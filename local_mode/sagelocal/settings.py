@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 RuntimeName = Literal["auto", "docker", "process"]
+GpuPolicy = Literal["available", "required"]
 
 _REGISTRY = re.compile(r"(?:[a-zA-Z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 
@@ -36,6 +37,13 @@ class Settings:
     )
     containers_dir: Path | None = field(
         default=None, metadata={"help": "folder of image families; found beside sagelocal if unset"}
+    )
+    packages_dir: Path | None = field(
+        default=None,
+        metadata={
+            "help": "folder of what users' requirements.txt brought, which planes may share; "
+            "packages in the data folder if unset"
+        },
     )
     ecr_registry: str | None = field(
         default=None,
@@ -80,9 +88,24 @@ class Settings:
         default=None,
         metadata={"help": "upper bound of a container's memory; the machine's own if unset"},
     )
+    gpus: GpuPolicy = field(
+        default="available",
+        metadata={
+            "help": "where an instance type has GPUs and this machine none: available runs the "
+            "container on processors and says so, required refuses it"
+        },
+    )
     max_gpus: int | None = field(
         default=None,
         metadata={"help": "upper bound of a container's GPUs; this machine's own if unset"},
+    )
+    pretrained_models_dir: Path | None = field(
+        default=None,
+        metadata={
+            "help": "folder of pretrained networks, such as resnet-18, that training jobs see at "
+            "/opt/ml/pretrained: Image Classification begins with them where it is asked for "
+            "use_pretrained_model"
+        },
     )
     spot_price_ratio: float = field(
         default=0.3,
@@ -102,6 +125,10 @@ class Settings:
                 f"ecr_registry is {self.ecr_registry!r}; it must be HOST or HOST:PORT, without a "
                 "scheme or a path"
             )
+        if self.pretrained_models_dir is not None and not self.pretrained_models_dir.is_dir():
+            raise ValueError(
+                f"pretrained_models_dir is {str(self.pretrained_models_dir)!r}, which is no folder"
+            )
         for each in fields(self):
             value = getattr(self, each.name)
             if each.name.endswith(("_timeout_seconds", "_bytes")) and value is not None:
@@ -110,6 +137,11 @@ class Settings:
                 _refuse(each.name, value, "at least 0", accepted=value >= 0)
             elif each.name.endswith("_ratio"):
                 _refuse(each.name, value, "from 0 to 1", accepted=0 <= value <= 1)
+
+    @property
+    def packages_folder(self) -> Path:
+        """Where packages are kept that users asked for."""
+        return self.packages_dir or self.data_dir / "packages"
 
     @property
     def most_memory_bytes(self) -> int:

@@ -27,8 +27,9 @@ from sagelocal.gateway.server import serve
 from sagelocal.settings import Settings
 
 settings = json.loads(sys.argv[1])
-for name in {"data_dir", "containers_dir", "ecr_password_file"} & set(settings):
-    settings[name] = Path(settings[name])
+for name in set(settings):
+    if name.endswith("_dir") or name == "ecr_password_file":
+        settings[name] = Path(settings[name])
 serve(Settings(**settings), lambda url: print(url, flush=True))
 """
 

@@ -22,7 +22,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 README = (Path(__file__).parents[2] / "local_mode" / "README.md").read_text()
-LINES = re.findall(r"^    (sagelocal (?:train|serve|invoke) .+)$", README, re.MULTILINE)
+LINES = re.findall(r"^    (sagelocal (?:train|serve|invoke|model) .+)$", README, re.MULTILINE)
 CALLS = [line for line in LINES if line.startswith("sagelocal invoke")]
 # A picture is for no model of these rows, and its endpoint for a plane.
 RUN = [line for line in CALLS if "picture" not in line]
@@ -53,6 +53,9 @@ def test_every_command_line_is_one_that_the_command_takes(
     _, name, *arguments = shlex.split(line)
     assert isinstance(main, click.Group)
     command = main.get_command(click.Context(main), name)
+    if isinstance(command, click.Group):
+        name = arguments.pop(0)
+        command = command.get_command(click.Context(command), name)
     assert command is not None
 
     with command.make_context(name, arguments) as context:

@@ -2,20 +2,26 @@
 
 Files go in and come out as archives and not by mounts, so that nothing on this machine is left in
 the container's root's hands, and an engine elsewhere does as well. What a container may only read
-is in a volume, filled before it starts.
+is in a volume, filled before it starts; containers that read the same share one.
 """
 
 from __future__ import annotations
 
 import calendar
 import contextlib
+import fnmatch
+import hashlib
 import io
+import ipaddress
 import math
+import signal
 import tarfile
+import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -28,11 +34,16 @@ from sagelocal.runtime.ping import engine_host
 LABEL = "sagelocal.check"
 LISTEN_PORT = 8080
 _TIMEOUT_SECONDS = 120
-_READ_STATES = 'for file in /proc/[0-9]*/stat; do read -r line < "$file" && echo "$line"; done'
+_LISTENING = "0A"  # a socket's state in /proc/net/tcp
+_REMOVING_SECONDS, _LOOK_AGAIN_SECONDS = 20.0, 0.2
 
 
 class StartError(Exception):
     """The engine could not start the container; the text is its reason."""
+
+
+class Abandoned(Exception):
+    """The check was given up; nothing more is started."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class Plan:
     isolated: bool = False
     user: str | None = None
     shm_bytes: int = 64 * 1024 * 1024
+    entry_point: tuple[str, ...] | None = None  # instead of the image's own
 
 
 @dataclass(frozen=True)
@@ -59,15 +71,66 @@ class LogLine:
 
 
 class Engine:
-    """The Docker engine, as far as a check needs it."""
+    """The Docker engine, as far as a check needs it. Threads may share it.
+
+    A check that is given up ends by its containers: `abandon` takes them away, and whatever waits
+    for one of them fails at once.
+    """
 
     def __init__(self) -> None:
         self._api = docker.APIClient(
             base_url=engine_host(), version="auto", timeout=_TIMEOUT_SECONDS, max_pool_size=32
         )
+        self._volumes: dict[str, str] = {}  # names, by the digest of what is in them
+        self._made: list[str] = []  # names, of those too that could not be filled
+        self._filling = threading.Lock()
+        self._living: set[str] = set()  # identities of containers that somebody has to remove
+        self._abandoned: threading.Thread | None = None
+        self._counting = threading.Lock()
 
     def close(self) -> None:
+        """Leave nothing behind; nobody may be using it any more."""
+        if self._abandoned is not None:
+            self._abandoned.join()
+        for name in self._made:
+            with contextlib.suppress(APIError):
+                self._api.remove_volume(name, force=True)
         self._api.close()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the check was given up."""
+        return self._abandoned is not None
+
+    def abandon(self) -> None:
+        """Begin to remove every container, running ones too, and start no more.
+
+        It returns at once and takes no lock, so that a handler of a signal may call it.
+        """
+        if self._abandoned is None:
+            self._abandoned = threading.Thread(target=self._remove_all)
+            self._abandoned.start()
+
+    def _remove_all(self) -> None:
+        with self._counting:
+            left, self._living = self._living, set()
+        for identity in left:
+            self._remove(identity)
+
+    def _remove(self, identity: str) -> None:
+        """Tried again for a while: an engine may find files in use of what it has just killed."""
+        until = time.monotonic() + _REMOVING_SECONDS
+        while True:
+            try:
+                self._api.remove_container(identity, force=True, v=True)
+            except NotFound:
+                return
+            except APIError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_LOOK_AGAIN_SECONDS)
+            else:
+                return
 
     def inspect(self, image: str) -> dict[str, Any]:
         """The engine's description of an image. Raises NotFound."""
@@ -79,30 +142,51 @@ class Engine:
         found: list[dict[str, Any]] = self._api.history(image)  # type: ignore[no-untyped-call]
         return found
 
-    def image_paths(self, image: str, folder: str) -> list[str]:
-        """The files that an image has below a folder, without starting it."""
+    def image_paths(
+        self, image: str, folders: Collection[str], patterns: Collection[str]
+    ) -> list[str]:
+        """The absolute paths of files below folders of an image that match one of the patterns.
+
+        A `*` of a pattern stands for slashes, too. The image's own `find` looks, which takes a
+        second where to read an archive of the folders takes as long as they are large; but an image
+        need not have one, nor be for this kind of machine.
+        """
+        found = self._found(image, folders, patterns)
+        if found is not None:
+            return found
         with self.created(Plan(image, ("train",))) as container:
-            return container.names(folder)
+            return sorted(
+                path
+                for folder in folders
+                for path in container.paths(folder)
+                if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+            )
+
+    def _found(
+        self, image: str, folders: Collection[str], patterns: Collection[str]
+    ) -> list[str] | None:
+        """What `find` says; None if it does not say all of it."""
+        either = [word for pattern in patterns for word in ("-o", "-path", pattern)][1:]
+        arguments = (*folders, "!", "-type", "d", "(", *either, ")")
+        wanted = Plan(image, arguments, entry_point=("find",), user="0", isolated=True)
+        try:
+            with self.started(wanted) as container:
+                if container.wait(_TIMEOUT_SECONDS) != 0:
+                    return None
+                return sorted(line.text for line in container.log())
+        except StartError:
+            return None
 
     @contextlib.contextmanager
     def created(self, plan: Plan) -> Iterator[Container]:
         """A container that is filled and not started; removed at the end with all it had."""
-        volumes: dict[str, str] = {}
-        identity = ""
+        volumes = {path: self._volume(plan, path) for path in plan.read_only}
+        identity = self._create(plan, volumes)
         try:
-            for path in plan.read_only:
-                volumes[path] = self._api.create_volume(labels={LABEL: ""})["Name"]
-            if volumes:
-                self._fill(plan, volumes)
-            identity = self._create(plan, volumes)
             self._api.put_archive(identity, "/", plan.writable.below("opt/ml").to_tar())
             yield Container(self._api, identity, plan)
         finally:
-            if identity:
-                self._api.remove_container(identity, force=True, v=True)
-            for name in volumes.values():
-                with contextlib.suppress(APIError):
-                    self._api.remove_volume(name, force=True)
+            self._release(identity)
 
     @contextlib.contextmanager
     def started(self, plan: Plan) -> Iterator[Container]:
@@ -111,25 +195,48 @@ class Engine:
             container.start()
             yield container
 
-    def _fill(self, plan: Plan, volumes: Mapping[str, str]) -> None:
-        """Put the files into the volumes by way of a container that never starts."""
-        filler = self._create(plan, volumes, writable=True)
-        try:
-            for path, tree in plan.read_only.items():
-                self._api.put_archive(filler, path, tree.to_tar())
-        finally:
-            self._api.remove_container(filler, force=True)
+    def _volume(self, plan: Plan, path: str) -> str:
+        """The volume with what a plan has at a path: filled by way of a container that never runs.
+
+        Nobody can change it, for every other container has it read-only.
+        """
+        archive = plan.read_only[path].to_tar()
+        digest = hashlib.sha256(archive).hexdigest()
+        with self._filling:
+            if digest not in self._volumes:
+                name = str(self._api.create_volume(labels={LABEL: plan.image})["Name"])
+                self._made.append(name)
+                filler = self._create(plan, {path: name}, writable=True)
+                try:
+                    self._api.put_archive(filler, path, archive)
+                finally:
+                    self._release(filler)
+                self._volumes[digest] = name
+            return self._volumes[digest]
+
+    def _release(self, identity: str) -> None:
+        """Remove a container, unless that is already somebody's."""
+        with self._counting:
+            mine = identity in self._living
+            self._living.discard(identity)
+        if mine:
+            self._remove(identity)
 
     def _create(self, plan: Plan, volumes: Mapping[str, str], writable: bool = False) -> str:
-        mode = "rw" if writable else "ro"
-        port = plan.port
+        """Its identity, for `_release`. Raises StartError, Abandoned."""
+        if self.is_abandoned:
+            raise Abandoned
+        # What the image has there is hidden, as by the cloud's own folders.
+        mode = "rw,nocopy" if writable else "ro,nocopy"
+        port = None if plan.isolated else plan.port
         try:
             created = self._api.create_container(
                 plan.image,
                 command=list(plan.arguments),
+                entrypoint=list(plan.entry_point) if plan.entry_point else None,
                 environment=dict(plan.environment),
                 name=f"sagelocal-check-{uuid.uuid4().hex[:12]}",
-                labels={LABEL: ""},
+                labels={LABEL: plan.image},
                 user=plan.user,
                 ports=[port] if port else None,
                 volumes=list(volumes),
@@ -142,7 +249,13 @@ class Engine:
             )
         except APIError as error:
             raise StartError(str(error.explanation)) from error
-        return str(created["Id"])
+        identity = str(created["Id"])
+        with self._counting:
+            self._living.add(identity)
+        if self.is_abandoned:
+            self._release(identity)
+            raise Abandoned
+        return identity
 
 
 @dataclass
@@ -181,11 +294,6 @@ class Container:
     def runs(self) -> bool:
         return bool(self.api.inspect_container(self.identity)["State"]["Running"])
 
-    @property
-    def has_shell(self) -> bool:
-        """Whether /bin/sh can be run in it."""
-        return self.run_inside(["/bin/sh", "-c", "true"])[0] == 0
-
     def run_inside(self, command: list[str]) -> tuple[int, str]:
         """A command in the running container: its exit status and what it printed."""
         try:
@@ -195,6 +303,46 @@ class Container:
         except APIError as error:
             return 126, str(error.explanation)
         return int(status if status is not None else 126), printed.decode(errors="replace")
+
+    def hears(self, number: signal.Signals) -> bool | None:
+        """Whether its first process handles a signal, or blocks it to ask for it later.
+
+        From the first process of a container the kernel keeps a signal that it does neither with
+        (pid_namespaces(7)). None if it has ended, or the image has no `cat` to tell by.
+        """
+        masks = self._here() or self._inside()
+        if not masks:
+            return None
+        taken = int(masks["SigCgt"], 16) | int(masks["SigBlk"], 16)
+        return bool(taken >> (number - 1) & 1)
+
+    def _here(self) -> dict[str, str]:
+        """What the kernel says of its first process; empty where that is not of this machine."""
+        pid = self.api.inspect_container(self.identity)["State"]["Pid"]
+        try:
+            said = _fields(Path(f"/proc/{pid}/status").read_text())
+        except OSError:
+            return {}
+        # Its numbers, from the outermost namespace to its own.
+        numbers = said.get("NSpid", "").split()
+        return said if numbers[:1] == [str(pid)] and numbers[1:][-1:] == ["1"] else {}
+
+    def _inside(self) -> dict[str, str]:
+        """The same, asked in the container; empty if that cannot be."""
+        status, said = self.run_inside(["cat", "/proc/1/status"])
+        return _fields(said) if status == 0 else {}
+
+    def listens_on(self) -> list[str]:
+        """`ADDRESS:PORT` of what its programs listen on; none where it has no `cat` to tell by."""
+        status, said = self.run_inside(["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        entries = [line.split() for line in said.splitlines()] if status in (0, 1) else []
+        return sorted({_address(e[1]) for e in entries if len(e) > 3 and e[3] == _LISTENING})
+
+    def cpu_seconds(self) -> float | None:
+        """How long it has used processors, all its processes together; None if unknown."""
+        found = self.api.stats(self.identity, stream=False, one_shot=True)
+        used = ((found.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage")
+        return used / 1e9 if used else None
 
     def address(self) -> str | None:
         """`127.0.0.1:PORT` of its published port; None once it has ended."""
@@ -207,20 +355,18 @@ class Container:
         raw: bytes = self.api.logs(self.identity, timestamps=True)
         return [_log_line(line) for line in raw.decode(errors="replace").splitlines() if line]
 
+    def wait_for_output(self, seconds: float) -> None:
+        """Until it has printed something or ended, but not for longer than that."""
+        lines = self.api.logs(self.identity, stream=True, follow=True)
+        # It waits for the engine, which no time limit of this side can end without a mess.
+        first = threading.Thread(target=lambda: next(lines, None), daemon=True)
+        first.start()
+        first.join(seconds)
+
     def last_words(self, lines: int = 3) -> str:
         """The end of its log in one line."""
         told = " | ".join(line.text for line in self.log()[-lines:] if line.text.strip())
         return told or "nothing was printed"
-
-    def dead_processes(self) -> list[str]:
-        """The names of its processes that have ended and were not waited for. Needs /bin/sh.
-
-        The engine's own list leaves them out: they are in no control group any more.
-        """
-        _, said = self.run_inside(["/bin/sh", "-c", _READ_STATES])
-        # `PID (name) STATE ...`, and the name may hold anything (proc(5)).
-        entries = (line.partition("(")[2].rpartition(")") for line in said.splitlines())
-        return [name for name, _, rest in entries if rest.split()[:1] == ["Z"]]
 
     def changed_paths(self) -> list[str]:
         """Every path that it added or changed beside its volumes."""
@@ -236,14 +382,15 @@ class Container:
             return Tree.of_archive(b"".join(chunks)).stripped(folder.rstrip("/").rpartition("/")[2])
         return Tree()
 
-    def names(self, folder: str) -> list[str]:
-        """The paths of the files below a folder; none if it is not there. Holds no content."""
+    def paths(self, folder: str) -> list[str]:
+        """The absolute paths of the files below a folder; none if it is not there."""
         try:
             chunks, _ = self.api.get_archive(self.identity, folder)
         except NotFound:
             return []
+        parent = folder.rstrip("/").rpartition("/")[0]
         with tarfile.open(fileobj=_Stream(chunks), mode="r|") as tar:
-            return sorted(member.name for member in tar if not member.isdir())
+            return sorted(f"{parent}/{member.name}" for member in tar if not member.isdir())
 
     def read_file(self, path: str) -> bytes | None:
         """One file's bytes; None if it is not there."""
@@ -279,6 +426,17 @@ class _Stream(io.RawIOBase):
         end = len(whole) if size < 0 else size
         self._rest = whole[end:]
         return whole[:end]
+
+
+def _fields(text: str) -> dict[str, str]:
+    return dict(line.partition(":")[::2] for line in text.splitlines())
+
+
+def _address(entry: str) -> str:
+    """Of the kernel's `0100007F:1F90` (proc_pid_net(5)), each four bytes the other way round."""
+    packed, _, port = entry.partition(":")
+    words = [bytes.fromhex(packed[i : i + 8])[::-1] for i in range(0, len(packed), 8)]
+    return f"{ipaddress.ip_address(b''.join(words))}:{int(port, 16)}"
 
 
 def _log_line(line: str) -> LogLine:

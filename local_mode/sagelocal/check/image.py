@@ -1,4 +1,4 @@
-"""What can be told of an image without running it."""
+"""What can be told of an image without running its programs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sagelocal.check import rules
 from sagelocal.check.containers import Engine
 from sagelocal.check.findings import Finding, broken, kept, skipped
 from sagelocal.check.subject import LABEL_GPU, Subject
+from sagelocal.check.user import own_user
 from sagelocal.domain.repositories import DOCKER_MANIFEST
 
 _MOST_BYTES = 10_000_000_000
@@ -30,17 +31,15 @@ _NO_SECRETS = frozenset({"GPG_KEY", "PYTHON_SHA256"})
 _HIDDEN = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output")
 _CUDA = re.compile(r"(?:^|/)(?:libcudart|libcublas|libcudnn|libnccl)[\w.-]*\.so", re.IGNORECASE)
 _SHELLS = ("sh", "bash", "dash")
-_LIBRARY_FOLDERS = ("/usr/local", "/opt")
+_LIBRARIES = "*.so*"
+_FOLDERS = ("/usr/local", "/opt")
 
 
-def check_image(engine: Engine, subject: Subject) -> list[Finding]:
-    """Every rule of an image that lies there."""
-    return [
-        *check_description(subject),
-        _secrets(engine, subject),
-        _reserved_paths(engine, subject),
-        _gpu_libraries(engine, subject),
-    ]
+def check_files(engine: Engine, subject: Subject) -> list[Finding]:
+    """What the files in the image tell."""
+    patterns = (*(f"{folder}/*" for folder in _HIDDEN), _LIBRARIES)
+    paths = engine.image_paths(subject.image, _FOLDERS, patterns)
+    return [_reserved_paths(paths), _gpu_libraries(subject, paths)]
 
 
 def check_description(subject: Subject) -> list[Finding]:
@@ -51,6 +50,7 @@ def check_description(subject: Subject) -> list[Finding]:
         _size(subject),
         _layers(subject),
         _entry_point(subject),
+        _root_user(subject),
         _locale(subject),
     ]
 
@@ -80,7 +80,8 @@ def _layers(subject: Subject) -> Finding:
     return (kept if count <= _MOST_LAYERS else broken)(rules.LAYERS, f"{count} layers")
 
 
-def _secrets(engine: Engine, subject: Subject) -> Finding:
+def check_secrets(engine: Engine, subject: Subject) -> Finding:
+    """What variables, labels and the history of the image give away."""
     places = {f"the variable {v.partition('=')[0]}": v for v in _strings(subject, "Env")}
     places |= {f"the label {name}": f"{name}={text}" for name, text in subject.labels.items()}
     for number, line in enumerate(reversed(engine.history(subject.image)), 1):
@@ -101,27 +102,29 @@ def _entry_point(subject: Subject) -> Finding:
     entry_point = _strings(subject, "Entrypoint")
     told = " ".join(entry_point) or "none"
     is_shell = len(entry_point) > 2 and entry_point[0].rpartition("/")[2] in _SHELLS
-    if is_shell and entry_point[1] == "-c" and "$@" not in entry_point[2]:
-        return broken(rules.ENTRY_POINT, told)
+    if is_shell and entry_point[1] == "-c":
+        # The word after the line is $0, and only those after it are "$@".
+        hands_on = "$0" in entry_point[2] or ("$@" in entry_point[2] and len(entry_point) > 3)
+        return (kept if hands_on else broken)(rules.ENTRY_POINT, told)
     return kept(rules.ENTRY_POINT, told)
 
 
-def _reserved_paths(engine: Engine, subject: Subject) -> Finding:
-    baked = [
-        f"{folder}/{name}"
-        for folder in _HIDDEN
-        for name in engine.image_paths(subject.image, folder)
-    ]
+def _root_user(subject: Subject) -> Finding:
+    user = own_user(subject)
+    return broken(rules.ROOT_USER, f"USER {user}") if user else kept(rules.ROOT_USER, "root")
+
+
+def _reserved_paths(paths: Sequence[str]) -> Finding:
+    baked = [path for path in paths if path.startswith(tuple(f"{each}/" for each in _HIDDEN))]
     if baked:
         return broken(rules.RESERVED_PATHS, _some(baked))
     return kept(rules.RESERVED_PATHS, "nothing there")
 
 
-def _gpu_libraries(engine: Engine, subject: Subject) -> Finding:
+def _gpu_libraries(subject: Subject, paths: Sequence[str]) -> Finding:
     if subject.has_label(LABEL_GPU):
         return skipped(rules.GPU_LIBRARIES, f"the image is labelled {LABEL_GPU}")
-    names = (n for folder in _LIBRARY_FOLDERS for n in engine.image_paths(subject.image, folder))
-    found = [name for name in names if _CUDA.search(name)]
+    found = [path for path in paths if _CUDA.search(path)]
     if found:
         return broken(rules.GPU_LIBRARIES, _some(found))
     return kept(rules.GPU_LIBRARIES, "no CUDA library")

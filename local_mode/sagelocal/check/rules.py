@@ -81,6 +81,14 @@ ENTRY_POINT = Rule(
     'Write `ENTRYPOINT ["python3", "/opt/program.py"]`, or none, and programs `train` and `serve` '
     "on the PATH.",
 )
+ROOT_USER = Rule(
+    "root-user",
+    _W,
+    "The image runs as root.",
+    "SageMaker expects root of every container (developer guide, `Custom inference code with "
+    "hosting services`): what it mounts below /opt/ml need not be another user's to write to.",
+    "Take USER out of the Dockerfile; let a program that must not be root change its user itself.",
+)
 RESERVED_PATHS = Rule(
     "reserved-paths",
     _W,
@@ -112,7 +120,8 @@ TRAIN_ARGUMENT = Rule(
     _E,
     "`docker run IMAGE train` trains and ends with status 0.",
     "That is how a training job starts the image; any other status fails the job.",
-    "Put a program `train` on the PATH, or take the first argument in the entry point.",
+    "Put an executable `train` on the PATH, or take the first argument in the entry point. An "
+    "image that only serves is checked by `--only image --only serve`.",
 )
 HYPERPARAMETERS = Rule(
     "hyperparameters-are-strings",
@@ -168,9 +177,9 @@ READ_ONLY_INPUT = Rule(
 ABSENT_PATHS = Rule(
     "absent-paths",
     _E,
-    "Training makes the folders that it writes to, such as /opt/ml/output/data.",
-    "/opt/ml/checkpoints is there only where a job asks for checkpoints, and /opt/ml/output/data "
-    "not on every runner of the contract.",
+    "Training makes the folders that it writes to, such as /opt/ml/checkpoints.",
+    "That one is there only where a job asks for checkpoints; /opt/ml/model and "
+    "/opt/ml/output/data always are.",
     "Make folders with `os.makedirs(path, exist_ok=True)`.",
 )
 TRAIN_ISOLATION = Rule(
@@ -205,7 +214,8 @@ SERVE_ARGUMENT = Rule(
     _E,
     "`docker run IMAGE serve` answers GET /ping on port 8080 with 200.",
     "An endpoint whose containers do not is Failed after a few minutes.",
-    "Put a program `serve` on the PATH that listens on 0.0.0.0:8080.",
+    "Put an executable `serve` on the PATH that listens on 0.0.0.0:8080. An image that only trains "
+    "is checked by `--only image --only train`.",
 )
 PING_TIME = Rule(
     "ping-time",
@@ -272,6 +282,14 @@ UNKNOWN_TYPE = Rule(
     "A Content-Type that the image cannot read is refused with 4xx.",
     "After a 5xx clients try again and alarms go off; after a 200 they use a wrong answer.",
     "Answer 415 with the types that are read.",
+)
+SURVIVES = Rule(
+    "survives-requests",
+    _E,
+    "No request ends the server.",
+    "The endpoint fails every request until it has started again, and anybody who may call it can "
+    "do that at any time.",
+    "Catch what goes wrong with one request, and answer it with 4xx or 5xx.",
 )
 LARGE_BODY = Rule(
     "large-body",

@@ -45,9 +45,10 @@ class Limits:
 class Subject:
     """An image at the engine, and what it is tried with.
 
-    `channels` are in the order in which they were given: the first is the one that training cannot
-    do without. Without any, training is tried only for what it does without data; without a model
-    and without training, `serve` is tried with an empty model.
+    `channels` are in the order in which they were given: the first is one that training cannot do
+    without, and so are those in `required`. `distributions` says which are not FullyReplicated.
+    Without any channel, training is tried only for what it does without data; without a model and
+    without training, `serve` is tried with an empty model.
     """
 
     image: str
@@ -55,6 +56,8 @@ class Subject:
     inspected: Mapping[str, object]
     channels: Mapping[str, Tree] = field(default_factory=dict)
     content_types: Mapping[str, str] = field(default_factory=dict)
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     model: Tree | None = None

@@ -6,19 +6,26 @@
 | typed | numbers in hyperparameters.json | hyperparameters-are-strings, if the whole run fails |
 | writable | /opt/ml/input may be written | read-only-input, if the whole run fails |
 | present | every folder of the contract is there | absent-paths, if the whole run fails |
-| isolated | no network | train-network-isolation |
-| first | the first channel only | optional-channels |
+| rooted | as root | non-root, if the whole run of an image with another user fails |
+| restricted | all of: no network, the needed channels only, a user not root | the next three |
+| isolated | no network | train-network-isolation, if that fails |
+| fewer | the first channel and those that are required | optional-channels, likewise |
+| user | another user than root, if the image claims that | non-root, likewise |
 | garbage | every file of every channel is noise | train-exit-status, failure-file |
-| stopped | SIGTERM as soon as something is printed | train-sigterm |
-| user | another user than root | non-root |
+| stopped | SIGTERM once something is printed and it can be heard | train-sigterm |
+
+The whole run has the machine to itself, for when it prints is told by the clock. The others, each
+in a container of its own, may have company.
 """
 
 from __future__ import annotations
 
 import json
 import posixpath
+import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +34,8 @@ from sagelocal.check.archives import Tree, as_json, joined
 from sagelocal.check.containers import Container, Engine, LogLine, Plan, StartError
 from sagelocal.check.findings import Finding, broken, kept, skipped
 from sagelocal.check.subject import Subject
+from sagelocal.check.tasks import Part
+from sagelocal.check.user import ROOT, as_own_user, claimed_user, own_user
 
 JOB = "sagelocal-check"
 _INPUT = "/opt/ml/input"
@@ -40,8 +49,8 @@ _FAILURE_LIMIT = 1024
 _LOG_LEAD_SECONDS = 0.3
 _LONG_RUN_SECONDS = 3.0
 _ENOUGH_LINES = 3
-_FIRST_WORD_SECONDS = 5.0
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.05
+_ENOUGH_LOOKS = 10  # a handler may come late: an interpreter starts, and imports
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 _SIGKILLED = 137
 
@@ -53,9 +62,7 @@ class Run:
     status: int | None
     seconds: float
     log: tuple[LogLine, ...]
-    model: Tree
     failure: bytes | None
-    changed: tuple[str, ...]
 
     @property
     def succeeded(self) -> bool:
@@ -69,48 +76,49 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What came of all runs; `model` is what the whole run left, None if it did not work."""
+class Trained(Part):
+    """What came of the whole run; `model` is what it left, None if it did not work."""
 
-    findings: list[Finding]
-    model: Tree | None
+    model: Tree | None = None
 
 
-def check_training(engine: Engine, subject: Subject) -> Trained:
-    """Every rule of `train`."""
+def check_training(engine: Engine, subject: Subject, ended: ExitStack) -> Trained:
+    """Every rule of `train`. The container of the whole run is there until `ended` is closed."""
     base = plan(subject)
     if not subject.channels:
-        return Trained(_without_data(engine, subject, base), None)
-    whole = run(engine, subject, base)
+        return Trained(_without_data(engine, subject, base))
+    try:
+        container = ended.enter_context(engine.started(base))
+    except StartError as error:
+        return Trained(_why(engine, subject, base, _not_started(error)))
+    whole = _ended(container, container.wait(subject.limits.training))
     if not whole.succeeded:
-        return Trained(_why(engine, subject, base, whole), None)
+        return Trained(_why(engine, subject, base, whole))
+    model = container.read("/opt/ml/model")
     findings = [
         kept(rules.TRAIN_ARGUMENT, f"status 0 after {whole.seconds:.1f} s"),
         kept(rules.HYPERPARAMETERS, json.dumps(dict(subject.hyperparameters))),
         kept(rules.READ_ONLY_INPUT, "trained with a read-only /opt/ml/input"),
-        kept(rules.ABSENT_PATHS, "trained without /opt/ml/output/data and /opt/ml/checkpoints"),
-        _model_saved(whole),
-        _written_elsewhere(whole),
+        kept(rules.ABSENT_PATHS, "trained without /opt/ml/checkpoints"),
+        _model_saved(model),
         _logs(whole),
-        _isolation(engine, subject, base),
-        _optional_channels(engine, subject),
-        *_failing(engine, subject),
-        _sigterm(engine, subject, base),
+        *as_own_user("train", subject, whole.told()),
     ]
-    return Trained(findings, whole.model if whole.model.files else None)
-
-
-def trains_as(engine: Engine, subject: Subject, user: str) -> Run:
-    """A whole run as another user."""
-    return run(engine, subject, replace(plan(subject), user=user))
+    rest = (
+        lambda: [_written_elsewhere(container)],
+        lambda: _restricted(engine, subject),
+        lambda: _failing(engine, subject),
+        lambda: [_sigterm(engine, subject, base, whole.seconds)],
+    )
+    return Trained(findings, rest, model if model.files else None)
 
 
 def plan(subject: Subject, channels: Mapping[str, Tree] | None = None) -> Plan:
     """A training job's container; `channels` instead of the subject's own."""
     channels = subject.channels if channels is None else channels
     given = {
-        name: {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
-        | {"RecordWrapperType": "None"}
+        name: {"TrainingInputMode": "File", "RecordWrapperType": "None"}
+        | {"S3DistributionType": subject.distributions.get(name, "FullyReplicated")}
         | ({"ContentType": subject.content_types[name]} if name in subject.content_types else {})
         for name in channels
     }
@@ -145,7 +153,7 @@ def plan(subject: Subject, channels: Mapping[str, Tree] | None = None) -> Plan:
             "AWS_REGION": "us-east-1",
             **subject.environment,
         },
-        writable=Tree(folders=("model", "output")),
+        writable=Tree(folders=("model", "output/data")),
         read_only={_INPUT: joined(configuration.below("config"), Tree(folders=("data",)), *data)},
     )
 
@@ -156,22 +164,19 @@ def run(engine: Engine, subject: Subject, wanted: Plan) -> Run:
         with engine.started(wanted) as container:
             return _ended(container, container.wait(subject.limits.training))
     except StartError as error:
-        line = LogLine(time.time(), str(error))
-        return Run(_NOT_FOUND, 0, (line,), Tree(), None, ())
+        return _not_started(error)
+
+
+def _not_started(error: StartError) -> Run:
+    return Run(_NOT_FOUND, 0, (LogLine(time.time(), str(error)),), None)
 
 
 def _ended(container: Container, status: int | None) -> Run:
     seconds = time.time() - container.started_at
     if status is None:
         container.stop(0)
-    return Run(
-        status,
-        seconds,
-        tuple(container.log()),
-        container.read("/opt/ml/model"),
-        container.read_file("/opt/ml/output/failure"),
-        tuple(container.changed_paths()),
-    )
+    failure = container.read_file("/opt/ml/output/failure")
+    return Run(status, seconds, tuple(container.log()), failure)
 
 
 def _without_data(engine: Engine, subject: Subject, base: Plan) -> list[Finding]:
@@ -186,11 +191,14 @@ def _without_data(engine: Engine, subject: Subject, base: Plan) -> list[Finding]
 
 def _why(engine: Engine, subject: Subject, base: Plan, whole: Run) -> list[Finding]:
     """It does not train: which one change makes it train, if any does."""
-    for rule, other in (
+    as_root = [(rules.NON_ROOT, replace(base, user=ROOT))] if own_user(subject) else []
+    changes = [
+        *as_root,
         (rules.HYPERPARAMETERS, _typed(base)),
         (rules.READ_ONLY_INPUT, _writable(base)),
         (rules.ABSENT_PATHS, _present(base)),
-    ):
+    ]
+    for rule, other in changes:
         if whole.status not in (_NOT_FOUND, _NOT_EXECUTABLE):
             again = run(engine, subject, other)
             if again.succeeded:
@@ -203,12 +211,14 @@ _CHANGES = {
     rules.HYPERPARAMETERS.name: "With numbers instead of strings",
     rules.READ_ONLY_INPUT.name: "With a writable /opt/ml/input",
     rules.ABSENT_PATHS.name: "With every folder of /opt/ml made before",
+    rules.NON_ROOT.name: "As root",
 }
 
 
 def _one_broken(rule: rules.Rule, seen: str) -> list[Finding]:
     why = f"training does not work, see {rule.name}"
-    return [broken(r, seen) if r is rule else skipped(r, why) for r in _TRAINING_RULES]
+    tried = (*_TRAINING_RULES, rules.NON_ROOT)
+    return [broken(r, seen) if r is rule else skipped(r, why) for r in tried]
 
 
 def _typed(base: Plan) -> Plan:
@@ -232,23 +242,24 @@ def _writable(base: Plan) -> Plan:
 
 
 def _present(base: Plan) -> Plan:
-    folders = ("output/data", "checkpoints", "code")
+    folders = ("checkpoints", "code")
     return replace(base, writable=joined(base.writable, Tree(folders=folders)))
 
 
-def _model_saved(whole: Run) -> Finding:
-    files = whole.model.files
+def _model_saved(model: Tree) -> Finding:
+    files = model.files
     if not files:
         return broken(rules.MODEL_SAVED, "/opt/ml/model is empty")
     size = sum(map(len, files.values()))
     return kept(rules.MODEL_SAVED, f"{', '.join(sorted(files)[:4])} ({size:,} bytes)")
 
 
-def _written_elsewhere(whole: Run) -> Finding:
-    parents = {posixpath.dirname(path) for path in whole.changed}
+def _written_elsewhere(container: Container) -> Finding:
+    changed = container.changed_paths()
+    parents = {posixpath.dirname(path) for path in changed}
     written = [
         path
-        for path in whole.changed
+        for path in changed
         if path not in parents
         and not path.startswith(tuple(f"{folder}/" for folder in _MAY_WRITE))
         and path not in _MAY_WRITE
@@ -270,28 +281,68 @@ def _logs(whole: Run) -> Finding:
     return (kept if spread >= _LOG_LEAD_SECONDS else broken)(rules.LOGS, seen)
 
 
-def _isolation(engine: Engine, subject: Subject, base: Plan) -> Finding:
-    alone = run(engine, subject, replace(base, isolated=True))
-    return (kept if alone.succeeded else broken)(rules.TRAIN_ISOLATION, alone.told())
+@dataclass(frozen=True)
+class _Restriction:
+    """One thing that a run does without, and what of it is told."""
+
+    rule: rules.Rule
+    told: str
+    restricted: Callable[[Plan], Plan]
+
+    def finding(self, ended: Run) -> Finding:
+        found = kept if ended.succeeded else broken
+        return found(self.rule, f"{self.told}: {ended.told()}")
 
 
-def _optional_channels(engine: Engine, subject: Subject) -> Finding:
-    if len(subject.channels) < 2:
-        return skipped(rules.OPTIONAL_CHANNELS, "only one channel was given")
-    first = next(iter(subject.channels))
-    alone = run(engine, subject, plan(subject, {first: subject.channels[first]}))
-    told = f"with {first!r} alone: {alone.told()}"
-    return (kept if alone.succeeded else broken)(rules.OPTIONAL_CHANNELS, told)
+def _restricted(engine: Engine, subject: Subject) -> list[Finding]:
+    """With every restriction at once, which tells as much as one by one as long as it trains."""
+    base, user = plan(subject), claimed_user(subject)
+    restrictions = [
+        _Restriction(
+            rules.TRAIN_ISOLATION, "without a network", lambda it: replace(it, isolated=True)
+        )
+    ]
+    untried = []
+    needed = {next(iter(subject.channels)), *subject.required}
+    if needed >= set(subject.channels):
+        why = "no channel was given that is optional"
+        untried.append(skipped(rules.OPTIONAL_CHANNELS, why))
+    else:
+        fewer = {name: tree for name, tree in subject.channels.items() if name in needed}
+        alone = f"with {' and '.join(map(repr, fewer))} alone"
+        read_only = plan(subject, fewer).read_only
+        restrictions.append(
+            _Restriction(
+                rules.OPTIONAL_CHANNELS, alone, lambda it: replace(it, read_only=read_only)
+            )
+        )
+    if user:
+        restrictions.append(
+            _Restriction(rules.NON_ROOT, f"train as {user}", lambda it: replace(it, user=user))
+        )
+    together = base
+    for each in restrictions:
+        together = each.restricted(together)
+    ended = run(engine, subject, together)
+    if ended.succeeded or len(restrictions) == 1:
+        return [*untried, *(each.finding(ended) for each in restrictions)]
+    apart = [(each, run(engine, subject, each.restricted(base))) for each in restrictions]
+    return [*untried, *(each.finding(alone) for each, alone in apart)]
 
 
 def _failing(engine: Engine, subject: Subject) -> list[Finding]:
     noise = {
         name: Tree(dict.fromkeys(tree.files, _NOISE)) for name, tree in subject.channels.items()
     }
-    failed = run(engine, subject, plan(subject, noise))
+    with engine.started(plan(subject, noise)) as container:
+        failed = _ended(container, container.wait(subject.limits.training))
+        has_learned = failed.succeeded and bool(container.paths("/opt/ml/model"))
+    if has_learned:
+        why = "it learns from noise, too, so that nothing here makes it fail"
+        return [skipped(rule, why) for rule in (rules.TRAIN_EXIT_CODE, rules.FAILURE_FILE)]
     if failed.succeeded:
         return [
-            broken(rules.TRAIN_EXIT_CODE, f"with noise for data: {failed.told()}"),
+            broken(rules.TRAIN_EXIT_CODE, f"no model of noise for data: {failed.told()}"),
             skipped(rules.FAILURE_FILE, "training did not fail, see train-exit-status"),
         ]
     reason = (failed.failure or b"").decode(errors="replace").strip()
@@ -303,25 +354,34 @@ def _failing(engine: Engine, subject: Subject) -> list[Finding]:
     ]
 
 
-def _sigterm(engine: Engine, subject: Subject, base: Plan) -> Finding:
-    """Stopped once it prints, or after a moment: by then its handlers should be there."""
+def _sigterm(engine: Engine, subject: Subject, base: Plan, whole_seconds: float) -> Finding:
+    """Stopped in the midst of it, once its first process would hear of that.
+
+    One that never would is not asked: with a sample's data it ends before it would be killed, and
+    that looks as if it had heard.
+    """
+    looks = 0
     with engine.started(base) as container:
-        if not _until(lambda: bool(container.log()) or not container.runs, _FIRST_WORD_SECONDS):
-            pass  # it prints nothing; then this is a moment as good as any
-        if not container.runs:
-            return skipped(rules.TRAIN_SIGTERM, "training was over before it could be stopped")
-        status, seconds = container.stop(subject.limits.training_grace)
+        container.wait_for_output(whole_seconds / 2)
+        until = time.monotonic() + subject.limits.training
+        while container.runs and time.monotonic() < until:
+            if container.hears(signal.SIGTERM) is False:
+                looks += 1
+                time.sleep(_LOOK_SECONDS)
+            elif container.runs:  # nobody hears in one that has just ended
+                return _stopped(container, subject)
+    if looks < _ENOUGH_LOOKS:
+        return skipped(rules.TRAIN_SIGTERM, "training was over before it could be stopped")
+    return broken(
+        rules.TRAIN_SIGTERM,
+        "process 1 has no handler for SIGTERM, and without one the kernel keeps it from process 1",
+    )
+
+
+def _stopped(container: Container, subject: Subject) -> Finding:
+    status, seconds = container.stop(subject.limits.training_grace)
     seen = f"status {status} after {seconds:.1f} s"
     return (broken if status == _SIGKILLED else kept)(rules.TRAIN_SIGTERM, seen)
-
-
-def _until(happens: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if happens():
-            return True
-        time.sleep(_LOOK_SECONDS)
-    return False
 
 
 _TRAINING_RULES = (

@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from sagelocal.account import Account, CloudError
 from sagelocal.cli import plane_process
-from sagelocal.cloud.account import Account
-from sagelocal.cloud.errors import CloudError
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import click
 
+from sagelocal.account import Account, CloudError
 from sagelocal.cli.accounts import account_here, profile_option, region_option
 from sagelocal.cli.options import data_option
-from sagelocal.cloud.account import Account
 from sagelocal.cloud.comparing import Difference, differences, facts_of
-from sagelocal.cloud.errors import CloudError
 
 SIDES = ("here", "cloud")
 

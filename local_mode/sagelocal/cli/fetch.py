@@ -10,11 +10,10 @@ from pathlib import Path
 
 import click
 
+from sagelocal.account import Account, CloudError
 from sagelocal.cli.accounts import account_here, profile_option, region_option
 from sagelocal.cli.options import data_option
-from sagelocal.cloud.account import Account
 from sagelocal.cloud.checking import check_calls
-from sagelocal.cloud.errors import CloudError
 from sagelocal.cloud.fetching import Fetched, FetchedModel, fetch
 from sagelocal.cloud.plan import plan_of
 from sagelocal.cloud.resolving import place_of
@@ -82,7 +81,12 @@ def _tell(fetched: Fetched) -> None:
     if not fetched.models:
         click.echo("The job has no model.", err=True)
     for model in fetched.models:
-        if model.model is not None and not model.multi_model:
+        if model.multi_model:
+            click.echo(
+                f"{model.spec} cannot say Mode MultiModel; {model.model} has it all", err=True
+            )
+            continue
+        if model.model is not None:
             click.echo(f"serve it:  sagelocal {shlex.join(_serve_command(model))}", err=True)
         click.echo(f"behind the SageMaker API:  sagelocal launch {model.spec} --here", err=True)
 

@@ -10,12 +10,11 @@ from typing import Any
 
 import click
 
+from sagelocal.account import Account, CloudError
 from sagelocal.cli.accounts import account_here, how_to_call, profile_option, region_option
 from sagelocal.cli.options import data_option
-from sagelocal.cloud.account import Account
 from sagelocal.cloud.checking import check_calls
 from sagelocal.cloud.downloading import check_folder, download_job, download_prefix
-from sagelocal.cloud.errors import CloudError
 from sagelocal.cloud.following import WATCHED, Ended, follow, stop
 from sagelocal.cloud.plan import Plan, plan_of
 from sagelocal.cloud.prices import Cost, cost_of, load_prices
@@ -27,6 +26,9 @@ from sagelocal.domain.names import S3Uri
 STOPPED_STATUS = 130  # what a shell gives for a command that Ctrl-C ended
 POLL_SECONDS_HERE = 0.25
 POLL_SECONDS_CLOUD = 5.0
+# How long to try again where nobody answers.
+PATIENCE_SECONDS_HERE = 30.0
+PATIENCE_SECONDS_CLOUD = 900.0
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,20 @@ def _launch(account: Account, spec: Spec, choices: _Choices) -> int:
         if choices.detach:
             click.echo(plan.name)
             return 0
-        ended = follow(account, plan.kind, plan.name, _Lines(), _poll_seconds(account, choices))
+        ended = _followed(account, plan, choices)
     except KeyboardInterrupt:
         return _leave(account, plan)
     return _conclude(account, plan, ended, folder if choices.download else None)
+
+
+def _followed(account: Account, plan: Plan, choices: _Choices) -> Ended:
+    """Raises CloudError that says, too, that the job goes on."""
+    poll = _poll_seconds(account, choices)
+    patience = PATIENCE_SECONDS_HERE if account.is_here else PATIENCE_SECONDS_CLOUD
+    try:
+        return follow(account, plan.kind, plan.name, _Lines(), poll, patience)
+    except CloudError as error:
+        raise CloudError(f"{error}\n{_goes_on(account, plan)}") from error
 
 
 def _folder(spec: Spec, choices: _Choices) -> Path | None:
@@ -193,8 +205,7 @@ def _ask(account: Account, plan: Plan, choices: _Choices) -> None:
 
 def _leave(account: Account, plan: Plan) -> int:
     """Ctrl-C: what was created goes on, unless the user wants it stopped."""
-    what = "delete the endpoint" if plan.kind == "endpoint" else "stop the job"
-    command = how_to_call(account, f"{WATCHED[plan.kind].stop_command} {plan.name}")
+    what = _to_end(plan)
     click.echo("", err=True)
     try:
         wanted = sys.stdin.isatty() and click.confirm(f"Shall I {what}?", err=True)
@@ -204,8 +215,21 @@ def _leave(account: Account, plan: Plan) -> int:
         stop(account, plan.kind, plan.name)
         _tell(f"{plan.kind} {plan.name} is being {'deleted' if 'delete' in what else 'stopped'}")
     else:
-        _tell(f"{plan.kind} {plan.name} goes on without being watched; to {what}: {command}")
+        _tell(_goes_on(account, plan))
     return STOPPED_STATUS
+
+
+def _to_end(plan: Plan) -> str:
+    return "delete the endpoint" if plan.kind == "endpoint" else "stop the job"
+
+
+def _goes_on(account: Account, plan: Plan) -> str:
+    command = how_to_call(account, f"{WATCHED[plan.kind].stop_command} {plan.name}")
+    told = f"{plan.kind} {plan.name} goes on without being watched; to {_to_end(plan)}: {command}"
+    if plan.kind == "training":
+        where = " --here" if account.is_here else ""
+        told += f"; for its results once it has ended: sagelocal fetch {plan.name}{where}"
+    return told
 
 
 def _conclude(account: Account, plan: Plan, ended: Ended, folder: Path | None) -> int:

@@ -22,11 +22,13 @@ COMMANDS = {
     "push": "sagelocal.cli.push:push",
     "serve": "sagelocal.cli.serve:serve",
     "invoke": "sagelocal.cli.invoke:invoke",
+    "model": "sagelocal.cli.model:model",
     "logs": "sagelocal.cli.logs:logs",
     "interrupt": "sagelocal.cli.interrupt:interrupt",
     "launch": "sagelocal.cli.launch:launch",
     "fetch": "sagelocal.cli.fetch:fetch_",
     "diff": "sagelocal.cli.diff:diff",
+    "export": "sagelocal.cli.export:export",
     "doctor": "sagelocal.cli.doctor:doctor",
 }
 

@@ -46,6 +46,20 @@ def default_data_dir() -> Path:
     return Path(base) / "sagelocal"
 
 
+def kept_packages() -> Path | None:
+    """Where a command without a plane keeps what requirements.txt brings: with the plane's.
+
+    None where this user may not write there.
+    """
+    folder = default_data_dir() / "packages"
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
 def find(data_dir: Path) -> RunningPlane | None:
     """The plane of this data directory, if it answers."""
     try:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import click
 
-from sagelocal.push.account import open_account
+from sagelocal.account import Account, CloudError, Refused, is_denial
 from sagelocal.push.engine import Engine
 from sagelocal.push.faults import PushError
 from sagelocal.push.layers import Layers
@@ -22,6 +22,12 @@ from sagelocal.runtime.interface import RuntimeFault
 
 STOPPED_STATUS = 130  # what a shell gives for a command that Ctrl-C ended
 TICK_SECONDS = 0.2
+# What a push asks of a role (ECR user guide, "IAM permissions for pushing an image").
+_PERMISSIONS = (
+    "ecr:GetAuthorizationToken, ecr:CreateRepository, ecr:DescribeRepositories, "
+    "ecr:DescribeImages, ecr:BatchGetImage, ecr:BatchCheckLayerAvailability, "
+    "ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload and ecr:PutImage"
+)
 # ECR API reference, CreateRepository.
 _NAME = re.compile(r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*")
 _TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
@@ -65,7 +71,7 @@ def push(image: str, dry_run: bool, as_json: bool, **options: Any) -> None:
         engine = Engine()
         try:
             what = plan(engine, name, options["tag"], alone=options["alone"])
-            account = open_account(options["region"], options["profile"])
+            account = Account.cloud(options["region"], options["profile"], "ecr")
             if dry_run:
                 click.echo("\n".join(foretell(account, wanted, what)))
                 return
@@ -73,8 +79,10 @@ def push(image: str, dry_run: bool, as_json: bool, **options: Any) -> None:
         finally:
             progress.end()
             engine.close()
-    except PushError as error:
-        raise click.ClickException(str(error)) from error
+    except (PushError, CloudError) as error:
+        denied = isinstance(error, Refused) and is_denial(error)
+        needs = f" A push needs {_PERMISSIONS}." if denied else ""
+        raise click.ClickException(f"{error}{needs}") from error
     except KeyboardInterrupt:
         click.echo(
             "Interrupted. Layers that were sent are kept: the same command sends the rest.",

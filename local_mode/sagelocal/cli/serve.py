@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from sagelocal.cli.pairs import pair_option
+from sagelocal.cli.plane_process import kept_packages
 from sagelocal.cli.serving_state import Served, remembered
 from sagelocal.runtime.artifacts import guess
 from sagelocal.runtime.build import build_folder, build_images
@@ -114,6 +115,7 @@ def _serve(
         data_dir=folder,
         port=0,
         runtime=options["runtime"],
+        packages_dir=kept_packages(),
         startup_timeout_seconds=options["startup_timeout_seconds"],
     )
     environment = _environment(options)

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import click
 
 from sagelocal.cli.pairs import pair_option
+from sagelocal.cli.plane_process import kept_packages
 from sagelocal.domain.training import TrainingJob, TrainingJobStatus, Transition
 from sagelocal.protocol.faults import Fault
 from sagelocal.runtime.images import ImageCatalog
@@ -131,13 +132,22 @@ def _understand(
 
 
 def _run(images: ImageCatalog, training: LocalTraining, runtime: Any) -> TrainingJob:
-    """On a plane of its own, in a folder beside the output that goes with it."""
+    """On a plane of its own, in a folder beside the output that goes with it.
+
+    What the user's requirements.txt brings is kept for the next time, with that of the plane.
+    """
     training.output.absolute().parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".sagelocal-", dir=training.output.absolute().parent))
     signal.signal(signal.SIGTERM, _interrupt)
     progress: Progress = Live(sys.stdout) if sys.stdout.isatty() else Plain(sys.stdout)
     try:
-        settings = Settings(data_dir=folder, port=0, runtime=runtime, max_gpus=training.gpus)
+        settings = Settings(
+            data_dir=folder,
+            port=0,
+            runtime=runtime,
+            packages_dir=kept_packages(),
+            max_gpus=training.gpus,
+        )
         with open_plane(settings, images) as plane:
             return run(plane, training, progress)
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from botocore.model import StructureShape
 from botocore.validate import ParamValidator
 
-from sagelocal.cloud.errors import CloudError
+from sagelocal.account import CloudError
 from sagelocal.cloud.plan import PlannedCall
 from sagelocal.cloud.tables import nearest
 from sagelocal.protocol import models, validation

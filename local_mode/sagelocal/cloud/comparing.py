@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sagelocal.cloud.account import Account
+from sagelocal.account import Account, CloudError, NotThere
 from sagelocal.cloud.downloading import download
-from sagelocal.cloud.errors import CloudError, NotThere
 from sagelocal.cloud.following import describe
 from sagelocal.cloud.resolving import image_digest
 from sagelocal.domain.names import S3Uri

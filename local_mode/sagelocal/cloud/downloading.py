@@ -10,8 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagelocal.cloud.account import Account
-from sagelocal.cloud.errors import CloudError, NotThere
+from sagelocal.account import Account, CloudError, NotThere, Refused, is_denial
 from sagelocal.domain.names import S3Uri
 from sagelocal.engine.extraction import BadArchive, extract
 
@@ -49,6 +48,12 @@ def download_job(account: Account, job: Mapping[str, Any], folder: Path) -> list
             else:
                 download_prefix(account, S3Uri.parse(f"{uri}/{below}/"), folder / name)
         except NotThere:
+            continue
+        except Refused as error:
+            # Who may not list a bucket is not told that an object is not there. Of these two only
+            # the model of a job that worked has to be.
+            if not is_denial(error) or (name, job["TrainingJobStatus"]) == ("model", "Completed"):
+                raise
             continue
         found.append(name)
     return found

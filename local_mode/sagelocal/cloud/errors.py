@@ -1,19 +1,11 @@
-"""Why something could not be launched, fetched or compared.
-
-CloudError        the text is for the user: what happened, with which value, and the next step
-  SpecError       the file says what cannot be: one line per problem
-  Refused         the service said no; `code` is its error code
-  NotThere        what was named does not exist
-"""
+"""What is wrong with a file of the user's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-class CloudError(Exception):
-    """The text is for the user, with the next step."""
+from sagelocal.account import CloudError
 
 
 @dataclass(frozen=True)
@@ -37,15 +29,3 @@ class SpecError(CloudError):
                 for problem in problems
             )
         )
-
-
-class Refused(CloudError):
-    """The service's refusal."""
-
-    def __init__(self, code: str, text: str) -> None:
-        self.code = code
-        super().__init__(text)
-
-
-class NotThere(Refused):
-    """What was named does not exist."""

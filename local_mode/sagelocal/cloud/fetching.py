@@ -16,12 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sagelocal.cloud.account import Account
+from sagelocal.account import Account, CloudError, NotThere
 from sagelocal.cloud.describing import endpoint_toml, left_out, training_toml
 from sagelocal.cloud.downloading import download, download_prefix
-from sagelocal.cloud.errors import CloudError, NotThere
 from sagelocal.cloud.following import describe
-from sagelocal.domain.models import MODEL_FOLDER, Container, InvalidModel, containers
+from sagelocal.domain.models import (
+    MODEL_FOLDER,
+    Container,
+    InvalidModel,
+    ModelData,
+    containers,
+)
 from sagelocal.domain.names import S3Uri
 
 DESCRIPTION = "description.json"
@@ -81,8 +86,14 @@ def _fetch_job(account: Account, job: dict[str, Any], folder: Path) -> Fetched:
     uri = job.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     if uri is None:
         return Fetched(folder, (), tuple(left_out(job)))
-    model = _fetch_files(account, uri, folder)
-    image = job["AlgorithmSpecification"]["TrainingImage"]
+    model = _fetch_files(account, S3Uri.parse(uri), folder)
+    image = job["AlgorithmSpecification"].get("TrainingImage")
+    if image is None:
+        algorithm = job["AlgorithmSpecification"].get("AlgorithmName")
+        raise CloudError(
+            f"the model is in {model}, and there is no {ENDPOINT} for it: the job was of the "
+            f"algorithm {algorithm}, whose image is not told"
+        )
     text = endpoint_toml(
         name, image, model=model.name, environment={}, role=job.get("RoleArn"), variant={}
     )
@@ -102,6 +113,12 @@ def _fetch_endpoint(account: Account, name: str, folder: Path) -> Fetched:
         "sagemaker", "describe_endpoint_config", EndpointConfigName=endpoint["EndpointConfigName"]
     )
     variants = config["ProductionVariants"]
+    for each in variants:
+        if "ModelName" not in each:
+            raise CloudError(
+                f"the variant {each['VariantName']} has no model of its own (its inference "
+                "components have); fetch the training job that made the model"
+            )
     models = {
         each["ModelName"]: account.call("sagemaker", "describe_model", ModelName=each["ModelName"])
         for each in variants
@@ -142,7 +159,7 @@ def _fetch_container(
 ) -> FetchedModel:
     folder.mkdir(parents=True, exist_ok=True)
     data = next((each for each in container.data if each.target == MODEL_FOLDER), container.models)
-    files = _fetch_files(account, data.url, folder) if data else None
+    files = _fetch_files(account, _place(data), folder) if data else None
     text = endpoint_toml(
         name,
         container.image,
@@ -156,17 +173,22 @@ def _fetch_container(
     return FetchedModel(container.image, files, container.environment, spec, container.multi_model)
 
 
-def _fetch_files(account: Account, url: str, folder: Path) -> Path:
+def _place(data: ModelData) -> S3Uri:
+    """Of model data that the client may have written as https, and a prefix without its slash."""
+    location = data.location
+    return S3Uri(location.bucket, data.prefix) if data.layout == "prefix" else location
+
+
+def _fetch_files(account: Account, uri: S3Uri, folder: Path) -> Path:
     """An archive or another object under its name, a prefix as a folder. Raises CloudError."""
-    uri = S3Uri.parse(url)
     name = uri.key.rstrip("/").rpartition("/")[2] or "model"
     try:
-        if not uri.key.endswith("/"):
+        if uri.key and not uri.key.endswith("/"):
             download(account, uri, folder / name)
             return folder / name
         download_prefix(account, uri, folder / name)
     except NotThere as error:
-        raise CloudError(f"the model {url} is not there any more") from error
+        raise CloudError(f"the model {uri} is not there any more") from error
     return folder / name
 
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sagelocal.cloud.account import Account
-from sagelocal.cloud.errors import NotThere
+from sagelocal.account import Account, NotThere, Unreachable
 from sagelocal.cloud.spec import Kind
 
 
@@ -79,17 +78,37 @@ class Ended:
 
 
 def follow(
-    account: Account, kind: Kind, name: str, progress: Progress, poll_seconds: float
+    account: Account,
+    kind: Kind,
+    name: str,
+    progress: Progress,
+    poll_seconds: float,
+    patience_seconds: float,
 ) -> Ended:
-    """Tell of everything until it has ended, or is in service. Raises CloudError."""
+    """Tell of everything until it has ended, or is in service.
+
+    While nobody answers it tries again, for as long as its patience lasts: a laptop loses its
+    network sooner than a job ends. Raises CloudError.
+    """
     watched = WATCHED[kind]
     log = LogReader(account, watched.log_group.format(name=name), _prefix(kind, name))
     told: list[tuple[str, str]] = []
+    answered = time.monotonic()
     while True:
-        found = describe(account, kind, name)
-        # Read after the description, so that an ended job's log is whole.
-        for text in log.new_lines():
-            progress.line(text)
+        try:
+            found = describe(account, kind, name)
+            # Read after the description, so that an ended job's log is whole.
+            for text in log.new_lines():
+                progress.line(text)
+        except Unreachable as error:
+            if time.monotonic() - answered > patience_seconds:
+                raise
+            if told[-1:] != [("Waiting", str(error))]:
+                told.append(("Waiting", str(error)))
+                progress.phase("Waiting", str(error))
+            time.sleep(poll_seconds)
+            continue
+        answered = time.monotonic()
         for status, message in _phases(found, watched):
             if (status, message) not in told:
                 told.append((status, message))

@@ -21,7 +21,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from sagelocal.cloud.errors import CloudError
+from sagelocal.account import CloudError
 from sagelocal.cloud.plan import Plan
 from sagelocal.cloud.spec import KINDS, EndpointSpec, Instances, Spec, TrainingSpec
 

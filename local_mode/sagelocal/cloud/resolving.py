@@ -9,8 +9,7 @@ import contextlib
 import re
 from datetime import UTC, datetime
 
-from sagelocal.cloud.account import Account, is_denial
-from sagelocal.cloud.errors import CloudError, NotThere, Refused
+from sagelocal.account import Account, CloudError, NotThere, Refused, is_denial
 from sagelocal.cloud.plan import Place, unique_name
 from sagelocal.cloud.spec import Spec
 
@@ -88,15 +87,16 @@ def image_uri(account: Account, image: str) -> str:
     if match and match["region"] != account.region:
         raise CloudError(
             f"the image {image} is in {match['region']}, and the job would run in "
-            f"{account.region}: SageMaker takes images of its own region only; push it there, or "
-            f"change --region"
+            f"{account.region}: SageMaker takes images of its own region only; push it there "
+            f"(`sagelocal push IMAGE --region {account.region}`), or change --region"
         )
     own = match is None or match["account"] == account.identity.account
     named = match or _IMAGE.match(image)
-    if named is None or (match is None and "." in image.partition("/")[0]):
+    host, slash, _ = image.partition("/")
+    if named is None or (match is None and slash and "." in host):
         raise CloudError(
-            f"image is {image!r}, and SageMaker takes images from ECR only: push it, and name it "
-            "by its repository there"
+            f"image is {image!r}, and SageMaker takes images from ECR only: push it by "
+            f"`sagelocal push {image}`, and name it by its repository there"
         )
     repository, tag = named["repository"], named["tag"] or "latest"
     if own:
@@ -176,9 +176,11 @@ def _require_image(account: Account, repository: str, tag: str, digest: str | No
         account.call("ecr", "describe_images", repositoryName=repository, imageIds=[wanted])
     except NotThere as error:
         what = f"{repository}@{digest}" if digest else f"{repository}:{tag}"
+        pushed = repository if digest else f"{repository}:{tag}"
         raise CloudError(
             f"there is no image {what} in ECR of account {account.identity.account} in "
-            f"{account.region} ({error.code}); push it first"
+            f"{account.region} ({error.code}); push it first: `sagelocal push {pushed}"
+            f" --region {account.region}`"
         ) from error
     except Refused as error:
         if not is_denial(error):

@@ -10,8 +10,7 @@ from pathlib import Path
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagelocal.cloud.account import Account
-from sagelocal.cloud.errors import CloudError
+from sagelocal.account import Account, CloudError
 from sagelocal.cloud.plan import Plan, PlannedCall, Upload
 from sagelocal.cloud.resolving import default_bucket, require_bucket
 from sagelocal.engine.artifacts import Entry, entries, write_archive

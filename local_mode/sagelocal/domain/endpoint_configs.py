@@ -27,6 +27,9 @@ from sagelocal.domain.models import Container, containers, is_direct
 Document = Mapping[str, Any]
 
 DEFAULT_WEIGHT = 1.0
+# "The value must be between 1024 MB and 6144 MB, in 1 GB increments" (developer guide, "Serverless
+# endpoint operations").
+SERVERLESS_MEGABYTES = (1024, 2048, 3072, 4096, 5120, 6144)
 _SHOWN = ("ManagedInstanceScaling", "RoutingConfig")
 
 
@@ -41,6 +44,8 @@ class NotRunHere(ValueError):
 def check(config: Document) -> None:
     """Raises InvalidEndpointConfig for what the shapes of the request cannot say."""
     variants = config["ProductionVariants"]
+    for number, variant in enumerate(variants, start=1):
+        _check_memory(number, variant.get("ServerlessConfig", {}).get("MemorySizeInMB"))
     names = [variant["VariantName"] for variant in variants]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise InvalidEndpointConfig(
@@ -94,6 +99,16 @@ def retain(new: Deployment, old: Deployment, excluded: Sequence[str]) -> Deploym
             variant = variant.scaled(weight, count)
         variants.append(variant)
     return replace(new, variants=tuple(variants))
+
+
+def _check_memory(number: int, size: int | None) -> None:
+    """The API's model has the least and the most only."""
+    if size is not None and size not in SERVERLESS_MEGABYTES:
+        raise InvalidEndpointConfig(
+            f"1 validation error detected: Value '{size}' at 'productionVariants.{number}.member."
+            "serverlessConfig.memorySizeInMB' failed to satisfy constraint: Member must satisfy "
+            f"enum value set: [{', '.join(map(str, SERVERLESS_MEGABYTES))}]"
+        )
 
 
 def _check_capacity(variant: Document) -> None:

@@ -70,6 +70,11 @@ def client_error(text: str) -> str:
     return _fit(f"ClientError: {text}")
 
 
+def capacity_error(text: str) -> str:
+    """Why a job failed for which there is no machine."""
+    return _fit(f"CapacityError: Unable to provision requested ML compute capacity. {text}")
+
+
 def internal_error(text: str) -> str:
     """Why a job failed through no fault of its own."""
     return _fit(

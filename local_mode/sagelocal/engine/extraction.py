@@ -28,18 +28,38 @@ class BadArchive(Exception):
     """The archive cannot be extracted; the text names the member that is wrong."""
 
 
-def extract(archive: BinaryIO, folder: Path, check: Callable[[], None] = lambda: None) -> None:
+def extract(
+    archive: BinaryIO,
+    folder: Path,
+    check: Callable[[], None] = lambda: None,
+    *,
+    compressed: bool = True,
+) -> None:
     """Extract a tar.gz into `folder`, which exists. `check` is called between members.
+
+    A plain tar, which the service takes nowhere, is read where `compressed` is false.
 
     Raises BadArchive; what was extracted before the bad member then lies in the folder.
     """
     try:
-        with tarfile.open(fileobj=archive, mode="r|gz", errorlevel=1) as tar:
+        with _opened(archive, compressed) as tar:
             for member in tar:
                 check()
                 _extract_member(tar, member, folder)
     except (tarfile.TarError, EOFError, zlib.error, UnicodeError) as error:
-        raise BadArchive(f"it is not a complete gzip-compressed tar archive ({error})") from error
+        kind = "gzip-compressed tar archive" if compressed else "tar archive"
+        raise BadArchive(f"it is not a complete {kind} ({error}){_pack(compressed)}") from error
+
+
+def _pack(compressed: bool = True) -> str:
+    """The next step, where it is one command."""
+    return "; pack it by `tar -czf model.tar.gz -C FOLDER .`" if compressed else ""
+
+
+def _opened(archive: BinaryIO, compressed: bool) -> tarfile.TarFile:
+    if compressed:
+        return tarfile.open(fileobj=archive, mode="r|gz", errorlevel=1)
+    return tarfile.open(fileobj=archive, mode="r|", errorlevel=1)
 
 
 def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
@@ -65,7 +85,9 @@ def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path)
 def _relative(name: str, member_name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise BadArchive(f"its member {member_name!r} points outside the archive to {name!r}")
+        raise BadArchive(
+            f"its member {member_name!r} points outside the archive to {name!r}{_pack()}"
+        )
     return path
 
 

@@ -21,11 +21,13 @@ from sagelocal.domain.endpoints import Endpoint
 from sagelocal.domain.instances import instance as instance_of
 from sagelocal.domain.models import MODELS_FOLDER, Container
 from sagelocal.engine.endpoint_records import EndpointRecords
+from sagelocal.engine.gpus import Gpus, gpus_of
 from sagelocal.engine.instance_keeper import InstanceKeeper, Member, Timing
 from sagelocal.engine.loaded_models import LoadedModels
 from sagelocal.engine.model_data import model_mounts, stage
 from sagelocal.engine.model_shelf import ModelShelf
 from sagelocal.engine.models_api import ModelsApi
+from sagelocal.engine.packages import packages_mounts
 from sagelocal.engine.service_access import service_access
 from sagelocal.runtime.interface import ContainerSpec, Mount, Runtime
 from sagelocal.settings import Settings
@@ -97,6 +99,7 @@ class HostingTools:
                 Member(
                     container.label,
                     self._spec(endpoint, deployment, variant, instance, position),
+                    self._gpus(variant),
                     self._models(endpoint, deployment, variant, instance, position),
                 )
                 for position, container in enumerate(variant.containers)
@@ -138,6 +141,9 @@ class HostingTools:
     ) -> Path:
         return self._endpoint_folder(endpoint) / deployment.id / variant.name / f"{position:02}"
 
+    def _gpus(self, variant: Variant) -> Gpus:
+        return gpus_of(variant.instance_type or "", self.settings, self.runtime)
+
     def _spec(
         self,
         endpoint: Endpoint,
@@ -153,20 +159,23 @@ class HostingTools:
         if container.multi_model:
             models = self._models_folder(endpoint, deployment, variant, instance, position)
             mounts = (*mounts, Mount(models, MODELS_FOLDER, read_only=True))
-        access = {} if variant.network_isolation else service_access(self.settings, self.runtime)
+        isolated = variant.network_isolation
+        access = {} if isolated else service_access(self.settings, self.runtime)
+        kept = packages_mounts(self.settings.packages_folder, network_isolation=isolated)
         return ContainerSpec(
             name=f"{endpoint.name}-{variant.name}-{instance.id}-{position}",
             image=container.image,
             log_path=self.logs.path(
                 log_group(endpoint.name), log_stream(variant, instance.id, container)
             ),
-            mounts=mounts,
+            mounts=(*mounts, *kept),
             arguments=("serve",),
             environment=access | environment(endpoint.region, variant, position),
             hostname=container.hostname,
             port=CONTAINER_PORT + position,
             memory_bytes=min(memory_bytes, self.settings.most_memory_bytes),
             cpus=float(min(vcpus, os.cpu_count() or 1)),
+            gpus=self._gpus(variant).given,
             network_isolation=variant.network_isolation,
             labels={ENDPOINT_LABEL: endpoint.arn},
         )

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from sagelocal.domain.deployments import Instance, Placed
 from sagelocal.domain.hosting_reasons import ping_failure
 from sagelocal.engine.forwarding import Connections, NoAnswer, TooSlow
+from sagelocal.engine.gpus import Gpus
 from sagelocal.engine.health import Patience, Problem, delay_after, ping
 from sagelocal.engine.loaded_models import LoadedModels
 from sagelocal.engine.models_api import ModelsApi
@@ -61,11 +62,13 @@ class _Closing(Exception):
 class Member:
     """One container of the chain, under the name that error messages give it.
 
-    `models` keeps the books of a container with many models, each time one is started.
+    `gpus` are those of its instance. `models` keeps the books of a container with many models, each
+    time one is started.
     """
 
     label: str
     spec: ContainerSpec
+    gpus: Gpus
     models: Callable[[ModelsApi], LoadedModels] | None = None
 
 
@@ -311,9 +314,11 @@ class InstanceKeeper:
         self._stop_containers()
         for position, member in enumerate(self._members):
             self._next_end(0)
+            member.gpus.require()
             self._runtime.prepare(member.spec.image)
+            who = f"instance {self.id}"
             say_version(
-                self._runtime, member.spec.image, member.spec.log_path, f"instance {self.id}"
+                self._runtime, member.spec.image, member.spec.log_path, who, member.gpus.note
             )
             handle = self._runtime.start(member.spec)
             self._handles[position] = handle

@@ -54,6 +54,18 @@ def exists(objects: ObjectStore, data: ModelData) -> bool:
         return False
 
 
+def takes_models(objects: ObjectStore, data: ModelData) -> bool:
+    """Whether there may be models below the prefix of a multi-model container, now or later.
+
+    The documentation's own example deploys such an endpoint first and puts its models there then.
+    """
+    try:
+        objects.bucket(data.location.bucket)
+    except NoSuchBucket:
+        return False
+    return True
+
+
 def _stage_one(
     objects: ObjectStore, container: Container, data: ModelData, folder: Path, check: Check
 ) -> None:

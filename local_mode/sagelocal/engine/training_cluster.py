@@ -115,7 +115,8 @@ class Cluster:
         log_path = self._tools.logs.path(LOG_GROUP, run.log_stream)
         log_path.touch()
         if host == spec.hosts[0] and not job.earlier_streams:
-            say_version(self._tools.runtime, spec.image, log_path, f"training-job {job.name}")
+            who = f"training-job {job.name}"
+            say_version(self._tools.runtime, spec.image, log_path, who, self._tools.gpus(host).note)
         pipes = self._tools.opt_ml(job, host.name).pipes
         if feeding.is_planned(pipes):
             feeding.start(pipes)

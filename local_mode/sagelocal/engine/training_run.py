@@ -24,7 +24,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sagelocal.domain.failure_reasons import client_error, internal_error
+from sagelocal.domain.failure_reasons import capacity_error, client_error, internal_error
 from sagelocal.domain.training import (
     IllegalTransition,
     SecondaryStatus,
@@ -35,6 +35,7 @@ from sagelocal.domain.training_spec import TrainingSpec
 from sagelocal.engine.artifacts import UploadError, model_uri, upload
 from sagelocal.engine.channels import stage
 from sagelocal.engine.checkpoints import CheckpointError, CheckpointFolder, CheckpointKeeper
+from sagelocal.engine.gpus import NoGpus
 from sagelocal.engine.sources import InputDataError
 from sagelocal.engine.training_cluster import Cluster
 from sagelocal.engine.training_inbox import (
@@ -132,6 +133,8 @@ class TrainingRun:
             self._fail(client_error(str(error)))
         except (RuntimeUnavailable, LostContainer) as error:
             raise PlatformFailure(str(error)) from error
+        except NoGpus as error:
+            self._fail(capacity_error(str(error)))
         except RuntimeFault as error:
             self._fail(client_error(str(error)))
         except Exception as error:
@@ -157,6 +160,8 @@ class TrainingRun:
         """From Starting to running containers."""
         self._tools.clean_up(job)
         job = self._row.advance(lambda j: j.restarted(time.time()))
+        for host in spec.hosts:
+            self._tools.gpus(host).require()
         self._check_output(spec)
         self._row.enter(SecondaryStatus.DOWNLOADING)
         for host in spec.hosts:

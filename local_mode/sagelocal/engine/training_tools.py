@@ -14,7 +14,9 @@ from pathlib import Path
 from sagelocal.domain.instances import instance
 from sagelocal.domain.training import TrainingJob
 from sagelocal.domain.training_spec import Host, TrainingSpec
+from sagelocal.engine.gpus import Gpus, gpus_of
 from sagelocal.engine.opt_ml import OptMl, environment
+from sagelocal.engine.packages import packages_mounts
 from sagelocal.engine.service_access import service_access
 from sagelocal.engine.training_records import TrainingRecords
 from sagelocal.runtime import feeding
@@ -22,6 +24,7 @@ from sagelocal.runtime.interface import (
     ContainerSpec,
     Handle,
     JobNetwork,
+    Mount,
     Runtime,
     RuntimeFault,
 )
@@ -31,6 +34,7 @@ from sagelocal.store.objects import ObjectStore
 
 # The training toolkit's: the user's script waits on this port for a Python debugger.
 DEBUGGER_VARIABLE = "SAGELOCAL_DEBUGGER_PORT"
+PRETRAINED_TARGET = "/opt/ml/pretrained"
 JOB_LABEL = "sagelocal.training-job"
 
 log = logging.getLogger(__name__)
@@ -54,12 +58,9 @@ class TrainingTools:
         """The instance type's memory, or this machine's if it has less."""
         return min(instance(host.instance_type).memory_bytes, self.settings.most_memory_bytes)
 
-    def gpus(self, host: Host) -> int:
+    def gpus(self, host: Host) -> Gpus:
         """As many of the instance type's GPUs as there are here."""
-        wanted = instance(host.instance_type).gpus
-        if self.settings.max_gpus is not None:
-            wanted = min(wanted, self.settings.max_gpus)
-        return min(wanted, self.runtime.gpus) if wanted else 0
+        return gpus_of(host.instance_type, self.settings, self.runtime)
 
     def container(
         self, job: TrainingJob, spec: TrainingSpec, host: Host, log_path: Path
@@ -71,14 +72,20 @@ class TrainingTools:
             name=container_name(self.folder, job, host),
             image=spec.image,
             log_path=log_path,
-            mounts=self.opt_ml(job, host.name).mounts(spec.checkpoints),
+            mounts=(
+                *self.opt_ml(job, host.name).mounts(spec.checkpoints),
+                *packages_mounts(
+                    self.settings.packages_folder, network_isolation=spec.network_isolation
+                ),
+                *pretrained_mounts(self.settings.pretrained_models_dir),
+            ),
             entrypoint=spec.entrypoint or None,
             arguments=spec.arguments if custom else ("train",),
             environment=access | environment(spec, job.name, job.arn, job.region),
             hostname=host.name,
             memory_bytes=self.memory_bytes(host),
             cpus=float(min(instance(host.instance_type).vcpus, os.cpu_count() or 1)),
-            gpus=self.gpus(host),
+            gpus=self.gpus(host).given,
             network_isolation=spec.network_isolation,
             network=self._network(job, spec),
             published_ports=_debugger_ports(spec, host),
@@ -115,6 +122,11 @@ class TrainingTools:
             self.runtime.remove_network(network_name(self.folder, job))
         except RuntimeFault as error:
             log.warning("training-job %s: its network was left behind: %s", job.name, error)
+
+
+def pretrained_mounts(folder: Path | None) -> tuple[Mount, ...]:
+    """What the originals download: networks to begin with, if the plane was given some."""
+    return () if folder is None else (Mount(folder.resolve(), PRETRAINED_TARGET, read_only=True),)
 
 
 def _debugger_ports(spec: TrainingSpec, host: Host) -> tuple[int, ...]:

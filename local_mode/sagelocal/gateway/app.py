@@ -19,6 +19,7 @@ from sagelocal import __version__
 from sagelocal.gateway.body import RequestBody, buffered
 from sagelocal.gateway.controls import Controls
 from sagelocal.gateway.dispatch import Dispatcher, Exchange
+from sagelocal.gateway.form_uploads import FormUploads
 from sagelocal.gateway.handlers import HEALTH_PATH, Handler, HealthCheck, HostCheck, PeerCheck, walk
 from sagelocal.protocol.http import Headers, HttpRequest, HttpResponse
 from sagelocal.protocol.identify import FORM
@@ -60,12 +61,14 @@ def create_app(
             "pid": pid or os.getpid(),
         }
 
+    dispatcher = Dispatcher(plane, operations)
     handlers: Sequence[Handler] = (
         PeerCheck(settings.host, plane.runtime.is_container),
         HostCheck(settings.host),
         HealthCheck(facts),
         Controls(partial(interrupt_training_job, plane)),
-        Dispatcher(plane, operations),
+        FormUploads(dispatcher),
+        dispatcher,
     )
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

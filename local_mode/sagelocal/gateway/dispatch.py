@@ -72,6 +72,8 @@ class Dispatcher:
         """The response, whatever happens: faults become AWS errors, the unexpected a 500."""
         identity = identify(exchange.request)
         exchange.service = identity.service
+        if identity.service == "s3":
+            exchange.request = requests.with_query_headers(exchange.request)
         service = models.load(identity.service)
         try:
             return self._answer(exchange, identity, service)

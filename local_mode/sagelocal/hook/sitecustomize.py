@@ -30,16 +30,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 AWS_ADDRESS = re.compile(r"^https://[a-z0-9.-]+\.amazonaws\.com(\.cn)?/?$")
+# The SDK 3.x is in the packages sagemaker.core, .train and .serve; sagemaker_core is what 2.x
+# brings of it.
 WAITING_MODULES = (
+    "sagemaker.core.common_utils",
+    "sagemaker.core.local.entities",
     "sagemaker.core.resources",
-    "sagemaker.core.helper.session_helper",
+    "sagemaker.serve.mode.local_container_mode",
     "sagemaker_core.main.resources",
 )
 TELEMETRY_MODULES = (
     "sagemaker.telemetry.telemetry_logging",
     "sagemaker.core.telemetry.telemetry_logging",
+    "sagemaker.serve.utils.telemetry_logger",
     "sagemaker_core.main.telemetry.telemetry_logging",
 )
+TELEMETRY_SENDERS = ("_send_telemetry_request", "_send_telemetry")
 
 
 def poll_seconds() -> float:
@@ -129,15 +135,26 @@ def sleep_less(module: Any) -> None:
 
 
 def sleep_less_and_look_as_often(module: Any) -> None:
-    """The SDK's session, which asks how a job is only every 30 seconds by the clock."""
+    """The SDK's tails of logs, which ask how a job is only every 30 seconds by the clock."""
     if hasattr(module, "time"):
         module.time = ShortSleepsAndMoments(module.time)
 
 
+def sleep_less_before_logs(module: Any) -> None:
+    """The SDK 3.x's session: its own loops, and the poll that other modules take from here.
+
+    ModelBuilder sleeps for it in a function that imports `time` itself.
+    """
+    sleep_less_and_look_as_often(module)
+    if 0 < poll_seconds() < getattr(module, "EP_LOGGER_POLL", 0):
+        module.EP_LOGGER_POLL = poll_seconds()
+
+
 def send_no_telemetry(module: Any) -> None:
-    """The SDK's telemetry module: the one function that sends does nothing."""
-    if hasattr(module, "_send_telemetry_request"):
-        module._send_telemetry_request = lambda *args, **kwargs: None
+    """The SDK's telemetry modules: the one function that sends does nothing."""
+    for name in TELEMETRY_SENDERS:
+        if hasattr(module, name):
+            setattr(module, name, lambda *args, **kwargs: None)
 
 
 def say_nothing_of_the_address(module: Any) -> None:
@@ -149,6 +166,9 @@ CHANGES: dict[str, Callable[[Any], None]] = {
     "botocore.configprovider": say_nothing_of_the_address,
     "botocore.session": send_to_endpoint_variable,
     "botocore.waiter": look_more_often,
+    "sagemaker.core.helper.session_helper": sleep_less_before_logs,
+    "sagemaker.core.processing": sleep_less_and_look_as_often,
+    "sagemaker.core.transformer": sleep_less_and_look_as_often,
     "sagemaker.session": sleep_less_and_look_as_often,
     **dict.fromkeys(WAITING_MODULES, sleep_less),
     **dict.fromkeys(TELEMETRY_MODULES, send_no_telemetry),

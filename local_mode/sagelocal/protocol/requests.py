@@ -14,7 +14,7 @@ from botocore.model import OperationModel, StructureShape
 
 from sagelocal.protocol import cbor, form_codec, json_codec, rest_bindings, xml_codec
 from sagelocal.protocol.faults import Fault, malformed_xml
-from sagelocal.protocol.http import HttpRequest
+from sagelocal.protocol.http import Headers, HttpRequest
 from sagelocal.protocol.identify import FORM, host_name
 from sagelocal.protocol.models import Service
 from sagelocal.protocol.rest_bindings import Unreadable
@@ -264,6 +264,38 @@ def _route(service: Service, request: HttpRequest) -> Match | None:
         return service.router.match(request, path)
     except UnicodeDecodeError as error:
         raise Fault("InvalidURI", "Couldn't parse the specified URI.") from error
+
+
+# What a presigned query carries for its own sake, by names in lower case.
+_OF_THE_SIGNATURE = frozenset(
+    f"x-amz-{name}"
+    for name in ("algorithm", "credential", "date", "expires", "signedheaders", "signature")
+)
+_CONTENT_HEADERS = ("content-type", "content-md5")
+
+
+def with_query_headers(request: HttpRequest) -> HttpRequest:
+    """A presigned S3 request with the headers that its query string stands for.
+
+    Signers put them there (`x-amz-meta-a`, `x-amz-copy-source`), so that whoever has the URL need
+    not send them. A header that was sent counts for more.
+    """
+    if "Signature=" not in request.query:
+        return request
+    hoisted = [
+        (name.lower(), value)
+        for name, value in parse_qsl(request.query, keep_blank_values=True)
+        if _stands_for_header(name.lower()) and name not in request.headers
+    ]
+    if not hoisted:
+        return request
+    headers = Headers([*request.headers.pairs(), *hoisted])
+    return dataclasses.replace(request, headers=headers)
+
+
+def _stands_for_header(name: str) -> bool:
+    of_amazon = name.startswith("x-amz-") and name not in _OF_THE_SIGNATURE
+    return of_amazon or name in _CONTENT_HEADERS
 
 
 # A bucket in the host name: what `*.localhost` resolves to is this machine (RFC 6761), and a proxy

@@ -47,12 +47,14 @@ class _Route:
             return None
         if any(name not in query for name in self.required_parameters):
             return None
-        if any(name not in headers for name in self.required_headers):
+        found = [name for name in self.required_headers if name in headers]
+        # Where the query names the operation already, a header that it lacks is its caller's fault.
+        if len(found) < len(self.required_headers) and not self.literals:
             return None
         hinted = query.get(_HINT)
         if hinted and hinted != self.operation.name:
             return None
-        return len(self.literals) + len(self.required_parameters) + len(self.required_headers)
+        return len(self.literals) + len(self.required_parameters) + len(found)
 
 
 class Router:

@@ -68,7 +68,9 @@ def message(service: str, found: list[Violation]) -> str:
     """The sentence that says all of them; ECR says the first only, in words of its own."""
     if service == "ecr":
         first = found[0]
-        words = first.constraint.removeprefix("Member ")
+        words = first.constraint
+        if "enum value set" not in words:
+            words = words.removeprefix("Member ")
         words = re.sub(r"(regular expression) pattern: (.*)", r"\1 '\2'", words, flags=re.DOTALL)
         return f"Invalid parameter at '{first.path}' failed to satisfy constraint: '{words}'"
     noun = "error" if len(found) == 1 else "errors"

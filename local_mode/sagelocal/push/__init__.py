@@ -3,7 +3,7 @@
 | module | job |
 |---|---|
 | `faults` | what stops a push, in one line with the next step |
-| `account` | ECR by the caller's own credentials, region and endpoint |
+| `login` | who the registry is asked as |
 | `repository` | the repository: there or made, and what its tags are on |
 | `engine` | images at the Docker engine, and sending one |
 | `layers` | how far the layers are, from what the engine says |

@@ -11,8 +11,8 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
 
-from sagelocal.push.account import Login
 from sagelocal.push.faults import PushError
+from sagelocal.push.login import Login
 from sagelocal.runtime.ping import engine_host
 
 # A layer is packed before it is sent, and the engine says nothing meanwhile.

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sagelocal.account import Account, NotThere, Refused
 from sagelocal.domain import repositories
 from sagelocal.domain.repositories import Manifest
-from sagelocal.push.account import Account, aws_errors
 from sagelocal.push.faults import PushError
 
 _MANIFEST_TYPES = (
@@ -54,65 +54,65 @@ class Repository:
         return self.settings.is_frozen(tag)
 
     def image(self, *, tag: str | None = None, digest: str | None = None) -> Manifest | None:
-        """The manifest that has a tag or a digest; None if none has. Raises PushError."""
+        """The manifest that has a tag or a digest; None if none has. Raises CloudError."""
         wanted = {"imageTag": tag} if tag else {"imageDigest": digest}
-        with aws_errors(self.account.region):
-            answer = self.account.ecr.batch_get_image(
-                repositoryName=self.name,
-                imageIds=[wanted],
-                acceptedMediaTypes=list(_MANIFEST_TYPES),
-            )
+        answer = self.account.call(
+            "ecr",
+            "batch_get_image",
+            repositoryName=self.name,
+            imageIds=[wanted],
+            acceptedMediaTypes=list(_MANIFEST_TYPES),
+        )
         for image in answer["images"]:
             return _manifest(image)
         return None
 
     def put(self, manifest: Manifest, tag: str) -> bool:
-        """Put a manifest under a tag; False if it was there already. Raises PushError."""
-        ecr = self.account.ecr
-        with aws_errors(self.account.region):
-            try:
-                ecr.put_image(
-                    repositoryName=self.name,
-                    imageManifest=manifest.text,
-                    imageManifestMediaType=manifest.media_type,
-                    imageTag=tag,
-                )
-            except ecr.exceptions.ImageAlreadyExistsException:
-                return False
+        """Put a manifest under a tag; False if it was there already. Raises CloudError."""
+        try:
+            self.account.call(
+                "ecr",
+                "put_image",
+                repositoryName=self.name,
+                imageManifest=manifest.text,
+                imageManifestMediaType=manifest.media_type,
+                imageTag=tag,
+            )
+        except Refused as error:
+            if error.code != "ImageAlreadyExistsException":
+                raise
+            return False
         return True
 
 
 def find(account: Account, name: str) -> Repository | None:
-    """The repository of that name; None if there is none. Raises PushError."""
-    ecr = account.ecr
-    with aws_errors(account.region):
-        try:
-            answer = ecr.describe_repositories(repositoryNames=[name])
-        except ecr.exceptions.RepositoryNotFoundException:
-            return None
+    """The repository of that name; None if there is none. Raises CloudError."""
+    try:
+        answer = account.call("ecr", "describe_repositories", repositoryNames=[name])
+    except NotThere:
+        return None
     return _repository(account, answer["repositories"][0], is_new=False)
 
 
 def create(account: Account, wanted: Wanted) -> Repository:
-    """Make it. Raises PushError."""
-    ecr = account.ecr
-    with aws_errors(account.region):
-        try:
-            answer = ecr.create_repository(
-                repositoryName=wanted.name,
-                imageTagMutability=repositories.IMMUTABLE
-                if wanted.immutable_tags
-                else repositories.MUTABLE,
-                imageScanningConfiguration={"scanOnPush": wanted.scan_on_push},
-            )
-        except ecr.exceptions.RepositoryAlreadyExistsException:
-            # Somebody else was faster.
-            found = find(account, wanted.name)
-            if found is None:
-                raise PushError(
-                    f"The repository {wanted.name!r} comes and goes; try again."
-                ) from None
-            return found
+    """Make it. Raises PushError, CloudError."""
+    mutability = repositories.IMMUTABLE if wanted.immutable_tags else repositories.MUTABLE
+    try:
+        answer = account.call(
+            "ecr",
+            "create_repository",
+            repositoryName=wanted.name,
+            imageTagMutability=mutability,
+            imageScanningConfiguration={"scanOnPush": wanted.scan_on_push},
+        )
+    except Refused as error:
+        if error.code != "RepositoryAlreadyExistsException":
+            raise
+        # Somebody else was faster.
+        found = find(account, wanted.name)
+        if found is None:
+            raise PushError(f"The repository {wanted.name!r} comes and goes; try again.") from None
+        return found
     return _repository(account, answer["repository"], is_new=True)
 
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sagelocal.account import Account
 from sagelocal.domain.repositories import DOCKER_MANIFEST, Manifest
 from sagelocal.push import repository as repositories
-from sagelocal.push.account import Account, Login
 from sagelocal.push.engine import Engine, LocalImage
 from sagelocal.push.faults import PushError
 from sagelocal.push.layers import Layers
+from sagelocal.push.login import Login, login
 from sagelocal.push.manifest_list import Part, check_parts, list_of, names_of_parts
 from sagelocal.push.repository import Repository, Wanted
 
@@ -104,9 +105,12 @@ class Result:
 
 def plan(engine: Engine, name: str, tag: str | None, *, alone: bool) -> Plan:
     """What is at the engine of that name. Raises PushError."""
-    name = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    if "@" in name and not tag:
+        raise PushError(f"{name} names an image by its digest, and a push needs a tag: --tag.")
+    if "@" not in name:
+        name = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
     tag = tag or name.rpartition(":")[2]
-    if not alone:
+    if not alone and "@" not in name:
         found = {a: engine.find(part) for a, part in names_of_parts(name).items()}
         parts = {a: image for a, image in found.items() if image is not None}
         if len(parts) == len(found):
@@ -122,13 +126,16 @@ def plan(engine: Engine, name: str, tag: str | None, *, alone: bool) -> Plan:
 
 
 def foretell(account: Account, wanted: Wanted, what: Plan) -> list[str]:
-    """What a push would do, a line each; nothing is changed. Raises PushError."""
+    """What a push would do, a line each; nothing is changed.
+
+    Raises PushError, CloudError.
+    """
     found = repositories.find(account, wanted.name)
     told = [
         f"repository {wanted.name} in {account.region} "
         + ("is there" if found else f"would be made, {wanted.told()}")
     ]
-    uri = found.uri if found else f"{account.login().host}/{wanted.name}"
+    uri = found.uri if found else f"{login(account).host}/{wanted.name}"
     for tag, image in what.images:
         there = _already_there(found, tag, image) if found else None
         how = "is there already" if there else "would be pushed"
@@ -141,16 +148,16 @@ def foretell(account: Account, wanted: Wanted, what: Plan) -> list[str]:
 def push(
     engine: Engine, account: Account, wanted: Wanted, what: Plan, progress: Progress
 ) -> Result:
-    """Make the repository, send the images, put the list. Raises PushError."""
+    """Make the repository, send the images, put the list. Raises PushError, CloudError."""
     repository = repositories.find(account, wanted.name)
     if repository is None:
         repository = repositories.create(account, wanted)
         progress.line(f"made the repository {repository.uri}, {wanted.told()}")
     else:
         progress.line(f"the repository {repository.uri} is there{_differs(repository, wanted)}")
-    login = account.login()
+    who = login(account)
     pushed = tuple(
-        _push_one(engine, repository, login, tag, image, progress) for tag, image in what.images
+        _push_one(engine, repository, who, tag, image, progress) for tag, image in what.images
     )
     if not what.is_list:
         return Result(repository, what.tag, pushed[0].manifest, pushed)
@@ -174,7 +181,7 @@ def _differs(repository: Repository, wanted: Wanted) -> str:
 def _push_one(
     engine: Engine,
     repository: Repository,
-    login: Login,
+    who: Login,
     tag: str,
     image: LocalImage,
     progress: Progress,
@@ -186,7 +193,7 @@ def _push_one(
     name, layers = f"{repository.uri}:{tag}", Layers()
     progress.line(f"pushing {image.told()} as {name}")
     with engine.named(image, name):
-        for event in engine.send(name, login):
+        for event in engine.send(name, who):
             line = layers.feed(event)
             if line:
                 progress.line(line)

@@ -36,9 +36,6 @@ _DECOMPRESSORS: Mapping[bytes, Callable[[], Any]] = {
 }
 # Models of frameworks that there may be no image for.
 _OF_OTHERS = {
-    "*.pt": "PyTorch",
-    "*.pth": "PyTorch",
-    "saved_model.pb": "TensorFlow",
     "*.keras": "Keras",
     "*.safetensors": "Hugging Face",
     "*.onnx": "ONNX",

@@ -59,9 +59,10 @@ def _build(images: ImageCatalog, family: ImageFamily) -> None:
         raise RuntimeFault(f"The family {family.family!r} has no {family.dockerfile}.")
     base = _python_image(images) if family.base == PYTHON else images.chain(family)[-2].tag
     labels = [f"--label={key}={value}" for key, value in family.labels.items()]
+    index = ["--build-arg", f"EXTRA_INDEX={family.extra_index}"] if family.extra_index else []
     command = [
         *("docker", "build", "--force-rm", "--file", str(family.dockerfile), "--tag", family.tag),
-        *("--build-arg", f"BASE_IMAGE={base}", *labels, str(images.root)),
+        *("--build-arg", f"BASE_IMAGE={base}", *index, *labels, str(images.root)),
     ]
     if subprocess.run(command).returncode:
         raise RuntimeFault(

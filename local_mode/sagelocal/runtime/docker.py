@@ -29,9 +29,11 @@ import math
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,8 @@ _LOG_OPTIONS = {"max-size": "1024t"}
 _NANO = 1_000_000_000
 _TIMEOUT_SECONDS = 60
 _SUBNET_TRIES = 5
+# How long the engine may take to take an ended container off its network.
+_TAKING_OFF_SECONDS = 20
 # Connections to keep; each log that is followed has one of its own.
 _MAX_POOL_SIZE = 64
 
@@ -433,11 +437,24 @@ class DockerRuntime:
         return {"EndpointsConfig": {spec.network.name: endpoint}}
 
     def _remove_network(self, network: str) -> None:
-        """While a container is on it, the engine refuses: such a one nobody has a handle of."""
-        with contextlib.suppress(NotFound):
-            for container in self._api.inspect_network(network)["Containers"] or ():
-                self._discard(container)
-            self._api.remove_network(network)
+        """While a container is on it, the engine refuses: such a one nobody has a handle of.
+
+        It refuses for a moment longer, while it takes one off that has just ended.
+        """
+        deadline = time.monotonic() + _TAKING_OFF_SECONDS
+        while True:
+            try:
+                for container in self._api.inspect_network(network)["Containers"] or ():
+                    self._discard(container)
+                self._api.remove_network(network)
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != HTTPStatus.FORBIDDEN or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def _nano_cpus(self, cpus: float | None) -> int | None:
         """The engine refuses more than its machine has."""

@@ -88,9 +88,19 @@ class Environments:
             if requirements or projects:
                 python = str(folder / "bin" / "python")
                 install = ("pip", "install", "--no-deps", "--compile-bytecode", "--python", python)
-                _uv(lock, family, *install, *requirements, *projects)
+                _uv(lock, family, *install, *self._sources(family), *requirements, *projects)
             (folder / _MARKER).touch()
         self._prune(family)
+
+    def _sources(self, family: ImageFamily) -> Iterator[str]:
+        """Where packages come from besides the usual index, as options of uv."""
+        for part in self._images.chain(family):
+            if part.has_wheels:
+                yield from ("--find-links", str(part.wheels))
+            elif part.index is not None:
+                yield from ("--extra-index-url", part.index)
+                # Of all that the indexes have together; uv takes the first that has the name.
+                yield from ("--index-strategy", "unsafe-best-match")
 
     def _key(self, family: ImageFamily) -> str:
         digest = hashlib.sha256(f"{sys.version}\0{_interpreter()}".encode())

@@ -10,11 +10,15 @@
     executables = ["train", "serve"]     # programs of this folder that are on its PATH
     versions = ["1.9.1"]                 # of its framework: those it does the work of
     version_word = "transformers"        # what stands before the version in its tags, if anything
+    wheels = ".build/wheels/pytorch"     # wheels that PyPI has not, from the checkout's root
+    index = "https://..."                # the index that is asked, too, if there are none
 
     [environment]                        # what the Dockerfile's ENV lines say
     [labels]                             # what its LABEL lines say
     [metrics]                            # metric name = regular expression, for the log of `train`
+    [refused]                            # ECR repository = why no family is it, and what to do
     [[artifact]]                         # what its models look like; see `artifacts`
+    [sample]                             # what it can be tried with; see `samples`
 
 Both the Docker build and the process runtime read it. A registry's name is
 `<account>.dkr.ecr.<region>.amazonaws.com[.cn]/<repository>[:<tag>|@<digest>]`, and a family answers
@@ -28,11 +32,13 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from sagelocal.runtime.artifacts import Artifact, read_artifacts
 from sagelocal.runtime.interface import RuntimeFault, UnknownImage
+from sagelocal.runtime.samples import Sample, read_sample
 from sagelocal.runtime.versions import asked_for, is_among
 
 PYTHON = "python"
@@ -53,6 +59,8 @@ _IMAGE_KEYS = {
     "executables": list,
     "versions": list,
     "version_word": str,
+    "wheels": str,
+    "index": str,
 }
 _VERSION = re.compile(r"\d+(\.\d+)*")
 _REQUIRED_KEYS = ("family", "tag", "base", "names")
@@ -72,10 +80,14 @@ class ImageFamily:
     executables: tuple[Path, ...] = ()
     versions: tuple[str, ...] = ()
     version_word: str | None = None
+    wheels: Path | None = None
+    index: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
     artifacts: tuple[Artifact, ...] = ()
+    sample: Sample = field(default_factory=Sample)
 
     @property
     def requirements_lock(self) -> Path:
@@ -87,6 +99,16 @@ class ImageFamily:
         """What `docker build -f` is given, with the repository's root as the context."""
         return self.folder / "Dockerfile"
 
+    @property
+    def extra_index(self) -> str | None:
+        """The package index to ask besides the usual one; None where the wheels are here."""
+        return None if self.has_wheels else self.index
+
+    @property
+    def has_wheels(self) -> bool:
+        """Whether the folder of the family's own wheels has any."""
+        return self.wheels is not None and any(self.wheels.glob("*.whl"))
+
 
 class ImageCatalog:
     """Every family of one `containers/` folder, and the names they answer to."""
@@ -97,6 +119,7 @@ class ImageCatalog:
         self._by_family = {family.family: family for family in families}
         self._by_tag = {_with_tag(family.tag): family for family in families}
         self._by_repository = {name: family for family in families for name in family.names}
+        self._refused = {name: why for each in families for name, why in each.refused.items()}
 
     @classmethod
     def load(cls, containers_dir: Path | None = None, also: tuple[Path, ...] = ()) -> ImageCatalog:
@@ -186,10 +209,20 @@ class ImageCatalog:
         return tuple(found)
 
     def unknown(self, uri: str, next_step: str) -> UnknownImage:
-        """The error for a name that nothing answers to, with what to do about it."""
+        """The error for a name that nothing answers to: the next step, then what is known.
+
+        It fits into a FailureReason, so each family has one name in it; the nearest name is
+        of all that it answers to. Of a name that a family refuses, its reason is told instead.
+        """
+        asked = uri.rpartition("/")[2].partition("@")[0].partition(":")[0]
+        nearest = get_close_matches(asked, self.known_names, n=1)
+        meant = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        if asked in self._refused:
+            meant = f" {self._refused[asked]}"
+        known = ", ".join(sorted(self._by_family)) or "none"
         return UnknownImage(
-            f"No image answers to {uri!r}. Known here: {', '.join(self.known_names) or 'none'} "
-            f"(by these names, or as the ECR repository of any account and region). {next_step}"
+            f"No image answers to {uri!r}.{meant} {next_step} Known here, by name or as an ECR "
+            f"repository of any account and region: {known}"
         )
 
     def _upwards(self, family: ImageFamily) -> Iterator[ImageFamily]:
@@ -241,10 +274,14 @@ def _read_family(path: Path) -> ImageFamily:
         executables=tuple(path.parent.resolve() / name for name in image.get("executables", ())),
         versions=tuple(image.get("versions", ())),
         version_word=image.get("version_word"),
+        wheels=path.resolve().parents[2] / image["wheels"] if "wheels" in image else None,
+        index=image.get("index"),
         environment=_strings(path, document, "environment"),
         labels=_strings(path, document, "labels"),
         metrics=_metrics(path, document),
+        refused=_strings(path, document, "refused"),
         artifacts=read_artifacts(path, document),
+        sample=read_sample(path, document),
     )
 
 

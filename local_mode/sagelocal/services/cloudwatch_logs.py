@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
 
 MAX_DESCRIBED = 50
+_TERM = re.compile(r'([-?]?)(?:"([^"]*)"|(\S+))')
 _TOKEN = re.compile(r"^(?P<direction>[fb])/(?P<offset>\d+)$")
 
 
@@ -45,8 +46,11 @@ def describe_log_streams(plane: Plane, call: Call, params: Params) -> Result:
     with the same request for as long as it is given a nextToken.
     """
     group = _group_name(params)
+    by_time = params.get("orderBy") == "LastEventTime"
+    if by_time and "logStreamNamePrefix" in params:
+        raise _invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
     streams = list(_streams(plane, group, params.get("logStreamNamePrefix", "")))
-    if params.get("orderBy") == "LastEventTime":
+    if by_time:
         streams.sort(key=lambda stream: stream.last_event_at or stream.created_at)
     if params.get("descending"):
         streams.reverse()
@@ -66,7 +70,10 @@ def get_log_events(plane: Plane, call: Call, params: Params) -> Result:
     try:
         page = _page(plane, group, stream, params)
     except NoSuchLog as error:
-        raise _no_such_stream() from error
+        _streams(plane, group, stream)
+        raise Fault(
+            "ResourceNotFoundException", "The specified log stream does not exist."
+        ) from error
     return {
         "events": [_event(group, event) for event in page.events],
         "nextForwardToken": f"f/{page.end}",
@@ -79,6 +86,8 @@ def filter_log_events(plane: Plane, call: Call, params: Params) -> Result:
     group = _group_name(params)
     names = params.get("logStreamNames")
     prefix = params.get("logStreamNamePrefix", "")
+    if names is not None and prefix:
+        raise _invalid("Only one of logStreamNames and logStreamNamePrefix can be provided.")
     streams = [s.name for s in _streams(plane, group, prefix) if names is None or s.name in names]
     matches = _term_filter(params.get("filterPattern", ""))
     since, until = params.get("startTime", 0), params.get("endTime")
@@ -142,21 +151,34 @@ def _read_token(token: str) -> tuple[str, int]:
     return match["direction"], int(match["offset"])
 
 
+def _invalid(message: str) -> Fault:
+    return Fault("InvalidParameterException", message)
+
+
 def _invalid_token() -> Fault:
-    return Fault("InvalidParameterException", "The specified nextToken is invalid.")
+    return _invalid("The specified nextToken is invalid.")
 
 
 def _term_filter(pattern: str) -> Callable[[str], bool]:
-    """Whether a message has every term of a pattern: words, or "phrases in quotes"."""
+    """Whether a message fits a pattern of terms, words or "phrases in quotes".
+
+    It has every one, none of those behind a `-`, and, if any are behind a `?`, one of these.
+    """
     if pattern.lstrip()[:1] in ("{", "[", "%"):
-        raise Fault(
-            "InvalidParameterException",
-            f"The filter pattern {pattern!r} is not supported: only terms and quoted phrases are",
+        raise _invalid(
+            f"The filter pattern {pattern!r} is not supported: only terms and quoted phrases are"
         )
-    terms = [quoted or word for quoted, word in re.findall(r'"([^"]*)"|(\S+)', pattern)]
-    wanted = [term for term in terms if not term.startswith("-")]
-    unwanted = [term[1:] for term in terms if term.startswith("-") and len(term) > 1]
-    return lambda text: all(t in text for t in wanted) and not any(t in text for t in unwanted)
+    terms: dict[str, list[str]] = {"": [], "-": [], "?": []}
+    for sign, quoted, word in _TERM.findall(pattern):
+        terms[sign].append(quoted or word)
+    every, none, some = terms[""], terms["-"], terms["?"]
+
+    def fits(text: str) -> bool:
+        if any(term in text for term in none) or not all(term in text for term in every):
+            return False
+        return not some or any(term in text for term in some)
+
+    return fits
 
 
 def _streams(plane: Plane, group: str, prefix: str) -> Sequence[LogStream]:
@@ -168,18 +190,11 @@ def _streams(plane: Plane, group: str, prefix: str) -> Sequence[LogStream]:
         ) from error
 
 
-def _no_such_stream() -> Fault:
-    return Fault("ResourceNotFoundException", "The specified log stream does not exist.")
-
-
 def _group_name(params: Params) -> str:
     """From logGroupName, or from logGroupIdentifier: a name or an ARN."""
     name = params.get("logGroupName") or params.get("logGroupIdentifier")
     if not name:
-        raise Fault(
-            "InvalidParameterException",
-            "Either logGroupName or logGroupIdentifier must be specified.",
-        )
+        raise _invalid("Either logGroupName or logGroupIdentifier must be specified.")
     return str(name).partition(":log-group:")[2].removesuffix(":*") or str(name)
 
 

@@ -168,9 +168,9 @@ def _check_rescale(
 ) -> None:
     variant = active.variant(name)
     if variant is None:
-        names = ", ".join(each.name for each in active.variants)
         raise validation(
-            f'Endpoint "{endpoint.arn}" has no production variant {name}; it has {names}'
+            f'The variant name(s) "{name}" is/are not present within endpoint configuration '
+            f'"{endpoint.config_name}".'
         )
     if change.get("DesiredInstanceCount") == 0:
         raise validation(f"DesiredInstanceCount of variant {name} must be at least 1")

@@ -22,6 +22,7 @@ from sagelocal.engine.extraction import BadArchive, extract
 from sagelocal.engine.health import Patience, Problem, delay_after, ping
 from sagelocal.engine.hosting_tools import CONTAINER_PORT
 from sagelocal.engine.log_tail import Tail
+from sagelocal.engine.packages import packages_mounts
 from sagelocal.engine.version_notes import say_version
 from sagelocal.runtime.artifacts import CODE_FOLDER
 from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, Mount, Runtime
@@ -108,7 +109,7 @@ def serve_model(
     name = f"sagelocal-serve-{uuid.uuid4().hex[:12]}"
     runtime.prepare(serving.image)
     tail = Tail(logs, LOG_GROUP, name)
-    spec = _spec(serving, name, logs)
+    spec = _spec(serving, name, logs, settings)
     say_version(runtime, spec.image, spec.log_path, name)
     handle = runtime.start(spec)
     try:
@@ -124,13 +125,16 @@ def serve_model(
         runtime.remove(handle)
 
 
-def _spec(serving: LocalServing, name: str, logs: LogStore) -> ContainerSpec:
+def _spec(serving: LocalServing, name: str, logs: LogStore, settings: Settings) -> ContainerSpec:
     platform = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
     return ContainerSpec(
         name=name,
         image=serving.image,
         log_path=logs.path(LOG_GROUP, name),
-        mounts=(Mount(serving.model.resolve(), MODEL_FOLDER, read_only=True),),
+        mounts=(
+            Mount(serving.model.resolve(), MODEL_FOLDER, read_only=True),
+            *packages_mounts(settings.packages_folder),
+        ),
         arguments=("serve",),
         environment=platform | dict(serving.environment),
         port=CONTAINER_PORT,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.domain.models import MULTI_MODEL_LABEL, Container, InvalidModel, containers
-from sagelocal.engine.model_data import exists
+from sagelocal.engine.model_data import exists, takes_models
 from sagelocal.protocol.faults import Fault, validation
 from sagelocal.runtime.interface import RuntimeFault
 from sagelocal.services.calls import Call, OperationTable, Params, Result
@@ -28,9 +28,11 @@ def create_model(plane: Plane, call: Call, params: Params) -> Result:
     try:
         for container in containers(params):
             _check_labels(plane, container)
-            for data in container.data:
-                if not exists(plane.objects, data):
-                    raise validation(f"Could not find model data at {data.url}.")
+            missing = [data for data in container.files if not exists(plane.objects, data)]
+            if container.models and not takes_models(plane.objects, container.models):
+                missing.insert(0, container.models)
+            if missing:
+                raise validation(f"Could not find model data at {missing[0].url}.")
     except InvalidModel as error:
         raise validation(str(error)) from error
     request = {key: value for key, value in params.items() if key != "Tags"}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sagelocal.engine.async_invocations import AsyncInvocations
 from sagelocal.engine.data_capture import CaptureWriter
 from sagelocal.engine.hosting import HostingEngine
+from sagelocal.engine.packages import sweep_packages
 from sagelocal.engine.pushed_images import PushedImages
 from sagelocal.engine.training import TrainingEngine
 from sagelocal.runtime.choose import choose_runtime
@@ -66,6 +67,7 @@ def open_plane(settings: Settings, images: ImageCatalog | None = None) -> Iterat
     hosting = HostingEngine(resources, objects, logs, runtime, settings, folder=data / "endpoints")
     asynchronous = AsyncInvocations(resources, objects, hosting)
     captures = CaptureWriter(objects)
+    sweep_packages(settings.packages_folder)
     training.start()
     hosting.start()
     asynchronous.start()

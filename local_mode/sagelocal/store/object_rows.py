@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from sagelocal.store.database import Database
 from sagelocal.store.object_files import ObjectFiles
+from sagelocal.store.version_ids import NULL_VERSION
 
 ChecksumType = Literal["FULL_OBJECT", "COMPOSITE"]
+Versioning = Literal["Enabled", "Suspended"]
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 
 
 class ObjectStoreError(Exception):
     """Root of what the object store refuses.
 
-    NoSuchBucket, BucketExists, BucketNotEmpty, NoSuchKey, NoSuchUpload
+    NoSuchBucket, BucketExists, BucketNotEmpty, NoSuchKey, NoSuchVersion, NoSuchUpload
     """
 
 
@@ -44,20 +45,32 @@ class BucketExists(ObjectStoreError):
 
 
 class BucketNotEmpty(ObjectStoreError):
-    """A bucket that holds objects cannot be deleted."""
+    """A bucket that holds objects, or versions of some, cannot be deleted."""
 
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, bucket: str, *, versioned: bool = False) -> None:
         super().__init__(f"the bucket {bucket!r} holds objects; delete them first")
         self.bucket = bucket
+        self.versioned = versioned
 
 
 class NoSuchKey(ObjectStoreError):
-    """The bucket has no object of that key (any more)."""
+    """The bucket has no object of that key (any more); `marker` if one says that it was deleted."""
 
-    def __init__(self, bucket: str, key: str) -> None:
+    def __init__(self, bucket: str, key: str, marker: DeleteMarker | None = None) -> None:
         super().__init__(f"there is no object s3://{bucket}/{key}")
         self.bucket = bucket
         self.key = key
+        self.marker = marker
+
+
+class NoSuchVersion(ObjectStoreError):
+    """The key has no version of that id (any more)."""
+
+    def __init__(self, bucket: str, key: str, version: str) -> None:
+        super().__init__(f"s3://{bucket}/{key} has no version {version!r}")
+        self.bucket = bucket
+        self.key = key
+        self.version = version
 
 
 class NoSuchUpload(ObjectStoreError):
@@ -72,11 +85,12 @@ class NoSuchUpload(ObjectStoreError):
 
 @dataclass(frozen=True)
 class Bucket:
-    """`created_at` is seconds since 1970."""
+    """`created_at` is seconds since 1970; `versioning` is None where it never was asked for."""
 
     name: str
     region: str
     created_at: float
+    versioning: Versioning | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +127,7 @@ class ObjectPart:
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One object as it was when asked for. `size` in bytes, `etag` without quotes.
+    """One version of an object as it was when asked for. `size` in bytes, `etag` without quotes.
 
     `part_count` and `upload` are None unless the object came by multipart upload. `file` names the
     bytes and belongs to the store.
@@ -128,6 +142,7 @@ class ObjectInfo:
     part_count: int | None
     upload: str | None
     file: int
+    version: str = NULL_VERSION
 
     @property
     def content_type(self) -> str:
@@ -146,8 +161,32 @@ class ObjectInfo:
         return self.description.tags
 
 
+@dataclass(frozen=True)
+class DeleteMarker:
+    """A version without bytes, which says that the object was deleted then."""
+
+    bucket: str
+    key: str
+    version: str
+    modified_at: float
+
+
 Check = Callable[[ObjectInfo | None], None]
 """Is given the object that is there, inside the transaction; raises to leave it there."""
+
+
+COLUMNS = "bucket,key,file,size,etag,modified_at,part_count,upload,description,version"
+
+# Stands for the sequence number of the version that is in `objects`: newer than every other.
+NEWEST = 2**62
+
+EVERY_VERSION = (
+    f"(SELECT {COLUMNS}, {NEWEST} AS sequence FROM objects "
+    f"UNION ALL SELECT {COLUMNS}, sequence FROM older_versions)"
+)
+"""Both tables as one, with `sequence`, to select from."""
+
+ONE_VERSION = f"SELECT * FROM {EVERY_VERSION} WHERE bucket=? AND key=? AND version=?"
 
 
 def object_info(row: sqlite3.Row) -> ObjectInfo:
@@ -161,7 +200,15 @@ def object_info(row: sqlite3.Row) -> ObjectInfo:
         part_count=row["part_count"],
         upload=row["upload"],
         file=row["file"],
+        version=row["version"],
     )
+
+
+def object_or_marker(row: sqlite3.Row) -> ObjectInfo | DeleteMarker:
+    """What a row means that may be one of `older_versions`."""
+    if row["file"] is None:
+        return DeleteMarker(row["bucket"], row["key"], row["version"], row["modified_at"])
+    return object_info(row)
 
 
 def require_bucket(connection: sqlite3.Connection, name: str) -> None:
@@ -193,7 +240,8 @@ def adopt_file(connection: sqlite3.Connection, files: ObjectFiles, source: Path)
 
 
 def discard_file(connection: sqlite3.Connection, number: int) -> None:
-    """Note a file that is to be deleted once this transaction is committed."""
+    """Note a file to be deleted once this transaction is committed, and forget its parts."""
+    connection.execute("DELETE FROM object_parts WHERE file=?", (number,))
     connection.execute("INSERT OR IGNORE INTO discarded_files VALUES (?)", (number,))
 
 
@@ -208,62 +256,3 @@ def delete_discarded_files(database: Database, files: ObjectFiles) -> None:
         connection.executemany(
             "DELETE FROM discarded_files WHERE file=?", [(number,) for number in numbers]
         )
-
-
-@dataclass(frozen=True)
-class NewObject:
-    """An object about to be: its bytes are the finished file `source`.
-
-    `parts` and `upload` tell of the multipart upload that it came by.
-    """
-
-    bucket: str
-    key: str
-    source: Path
-    size: int
-    etag: str
-    description: Description
-    parts: Sequence[ObjectPart] = ()
-    upload: str | None = None
-
-
-def publish(
-    connection: sqlite3.Connection, files: ObjectFiles, new: NewObject, check: Check | None
-) -> ObjectInfo:
-    """Make `new` the object of its key. Raises NoSuchBucket, and whatever `check` raises."""
-    current = find_object(connection, new.bucket, new.key)
-    if check is not None:
-        check(current)
-    if current is not None:
-        connection.execute("DELETE FROM objects WHERE file=?", (current.file,))
-        discard_file(connection, current.file)
-    info = ObjectInfo(
-        bucket=new.bucket,
-        key=new.key,
-        size=new.size,
-        etag=new.etag,
-        modified_at=time.time(),
-        description=new.description,
-        part_count=len(new.parts) or None,
-        upload=new.upload,
-        file=adopt_file(connection, files, new.source),
-    )
-    connection.execute(
-        "INSERT INTO objects VALUES (?,?,?,?,?,?,?,?,?)",
-        (
-            info.bucket,
-            info.key,
-            info.file,
-            info.size,
-            info.etag,
-            info.modified_at,
-            info.part_count,
-            info.upload,
-            info.description.to_json(),
-        ),
-    )
-    connection.executemany(
-        "INSERT INTO object_parts VALUES (?,?,?,?)",
-        [(info.file, part.number, part.size, json.dumps(part.checksums)) for part in new.parts],
-    )
-    return info

@@ -10,18 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sagelocal.store.database import Database
+from sagelocal.store.object_changes import NewObject, publish
 from sagelocal.store.object_files import Incoming, ObjectFiles
 from sagelocal.store.object_rows import (
     Check,
     Description,
-    NewObject,
     NoSuchUpload,
     ObjectInfo,
     ObjectPart,
     adopt_file,
     delete_discarded_files,
     discard_file,
-    publish,
     require_bucket,
 )
 

@@ -4,60 +4,72 @@ A write fills a new file, and one transaction makes it the object: whoever reads
 old object whole or the new one whole, and `kill -9` leaves one of the two. Like the database, files
 are not synced to the platter at each write: only a power cut can lose the last few.
 
-    object_rows       what a row means, and the steps that all writers share
+    object_rows       what a row means
+    object_changes    what writers do to rows; versions that are set aside
     object_files      the bytes
     object_listing    pages, prefixes and delimiters
+    version_listing   the same for all versions
     object_uploads    multipart uploads
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from sagelocal.store import object_changes
 from sagelocal.store.database import Database
+from sagelocal.store.object_changes import NewObject, publish
 from sagelocal.store.object_files import Incoming, ObjectFiles, clone, link, md5_of, move
 from sagelocal.store.object_listing import Listing, Selection, list_objects
 from sagelocal.store.object_rows import (
     DEFAULT_CONTENT_TYPE,
+    ONE_VERSION,
     Bucket,
     BucketExists,
     BucketNotEmpty,
     Check,
     ChecksumType,
+    DeleteMarker,
     Description,
-    NewObject,
     NoSuchBucket,
     NoSuchKey,
     NoSuchUpload,
+    NoSuchVersion,
     ObjectInfo,
     ObjectPart,
     ObjectStoreError,
+    Versioning,
     delete_discarded_files,
-    discard_file,
-    find_object,
     object_info,
-    publish,
+    object_or_marker,
     require_bucket,
 )
 from sagelocal.store.object_uploads import Upload, UploadPart, Uploads, drop_uploads
+from sagelocal.store.version_ids import NULL_VERSION, is_version_id
+from sagelocal.store.version_listing import ListedVersion, VersionListing, list_versions
 
 __all__ = [
     "DEFAULT_CONTENT_TYPE",
+    "NULL_VERSION",
     "Bucket",
     "BucketExists",
     "BucketNotEmpty",
     "Check",
     "ChecksumType",
+    "DeleteMarker",
     "Description",
     "Incoming",
+    "ListedVersion",
     "Listing",
     "NoSuchBucket",
     "NoSuchKey",
     "NoSuchUpload",
+    "NoSuchVersion",
     "ObjectInfo",
     "ObjectPart",
     "ObjectStore",
@@ -65,6 +77,9 @@ __all__ = [
     "Upload",
     "UploadPart",
     "Uploads",
+    "VersionListing",
+    "Versioning",
+    "is_version_id",
 ]
 
 
@@ -86,16 +101,31 @@ class ObjectStore:
             if connection.execute("SELECT 1 FROM buckets WHERE name=?", (name,)).fetchone():
                 raise BucketExists(name)
             connection.execute(
-                "INSERT INTO buckets VALUES (?,?,?)", (name, region, bucket.created_at)
+                "INSERT INTO buckets (name,region,created_at) VALUES (?,?,?)",
+                (name, region, bucket.created_at),
             )
         return bucket
+
+    def set_versioning(self, name: str, versioning: Versioning) -> None:
+        """Keep versions of what is replaced or deleted from now on, or no more of them.
+
+        Those that there are stay. Raises NoSuchBucket.
+        """
+        with self._database.write() as connection:
+            require_bucket(connection, name)
+            connection.execute("UPDATE buckets SET versioning=? WHERE name=?", (versioning, name))
 
     def delete_bucket(self, name: str) -> None:
         """With its unfinished uploads. Raises NoSuchBucket, BucketNotEmpty."""
         with self._database.write() as connection:
             require_bucket(connection, name)
-            if connection.execute("SELECT 1 FROM objects WHERE bucket=?", (name,)).fetchone():
-                raise BucketNotEmpty(name)
+            for table in ("objects", "older_versions"):
+                row = connection.execute(
+                    f"SELECT versioning FROM {table} JOIN buckets ON name=bucket WHERE bucket=?",
+                    (name,),
+                ).fetchone()
+                if row is not None:
+                    raise BucketNotEmpty(name, versioned=row["versioning"] is not None)
             drop_uploads(connection, name)
             connection.execute("DELETE FROM buckets WHERE name=?", (name,))
         delete_discarded_files(self._database, self._files)
@@ -103,14 +133,14 @@ class ObjectStore:
     def buckets(self) -> Sequence[Bucket]:
         """Every bucket, by name."""
         rows = self._database.read("SELECT * FROM buckets ORDER BY name")
-        return [Bucket(row["name"], row["region"], row["created_at"]) for row in rows]
+        return [_bucket(row) for row in rows]
 
     def bucket(self, name: str) -> Bucket:
         """Raises NoSuchBucket."""
         row = self._database.read_one("SELECT * FROM buckets WHERE name=?", (name,))
         if row is None:
             raise NoSuchBucket(name)
-        return Bucket(row["name"], row["region"], row["created_at"])
+        return _bucket(row)
 
     def has_bucket(self, name: str) -> bool:
         return self._database.read_one("SELECT 1 FROM buckets WHERE name=?", (name,)) is not None
@@ -155,8 +185,25 @@ class ObjectStore:
         """The object. Raises NoSuchBucket, NoSuchKey."""
         info = self.head(bucket, key)
         if info is None:
-            raise NoSuchKey(bucket, key)
+            raise NoSuchKey(bucket, key, self._newest_marker(bucket, key))
         return info
+
+    def version(self, bucket: str, key: str, version: str) -> ObjectInfo | DeleteMarker:
+        """One version, the newest or an older one. Raises NoSuchBucket, NoSuchVersion."""
+        row = self._database.read_one(ONE_VERSION, (bucket, key, version))
+        if row is None:
+            self.bucket(bucket)
+            raise NoSuchVersion(bucket, key, version)
+        return object_or_marker(row)
+
+    def _newest_marker(self, bucket: str, key: str) -> DeleteMarker | None:
+        """The newest version of a key that has no object."""
+        row = self._database.read_one(
+            "SELECT * FROM older_versions WHERE bucket=? AND key=? ORDER BY sequence DESC LIMIT 1",
+            (bucket, key),
+        )
+        found = None if row is None else object_or_marker(row)
+        return found if isinstance(found, DeleteMarker) else None
 
     def open(self, info: ObjectInfo) -> BinaryIO:
         """Its bytes; the caller closes. Raises NoSuchKey if it was replaced or deleted since.
@@ -235,6 +282,25 @@ class ObjectStore:
         return list_objects(
             self._database, Selection(bucket, prefix, delimiter, start_after), limit
         )
+
+    def list_versions(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        after_key: str | None = None,
+        after_version: str | None = None,
+        limit: int | None = None,
+    ) -> VersionListing:
+        """Every version and delete marker, by key and then newest first; else as `list`.
+
+        With `after_version` the listing goes on within `after_key`, behind that version, or with
+        the key's newest if that one is gone. Raises NoSuchBucket.
+        """
+        self.bucket(bucket)
+        selection = Selection(bucket, prefix, delimiter, after_key)
+        return list_versions(self._database, selection, after_version, limit)
 
     # Writing objects
 
@@ -322,32 +388,49 @@ class ObjectStore:
             target.unlink(missing_ok=True)
 
     def describe(self, info: ObjectInfo, description: Description) -> None:
-        """Replace what the object carries besides its bytes (its tags).
+        """Replace what a version carries besides its bytes (its tags).
 
         Raises NoSuchKey if it was replaced or deleted since.
         """
+        text = description.to_json()
         with self._database.write() as connection:
-            changed = connection.execute(
-                "UPDATE objects SET description=? WHERE file=?", (description.to_json(), info.file)
-            ).rowcount
+            changed = sum(
+                connection.execute(
+                    f"UPDATE {table} SET description=? WHERE file=?", (text, info.file)
+                ).rowcount
+                for table in ("objects", "older_versions")
+            )
         if not changed:
             raise NoSuchKey(info.bucket, info.key)
 
-    def delete(self, bucket: str, key: str, *, check: Check | None = None) -> bool:
-        """Delete it; whether it was there. Raises NoSuchBucket, and whatever `check` raises."""
+    def delete(self, bucket: str, key: str, *, check: Check | None = None) -> DeleteMarker | None:
+        """Delete it, if it is there; the marker that says so where the bucket keeps versions.
+
+        Raises NoSuchBucket, and whatever `check` raises.
+        """
         with self._database.write() as connection:
-            current = find_object(connection, bucket, key)
-            if check is not None:
-                check(current)
-            if current is None:
-                return False
-            connection.execute("DELETE FROM objects WHERE file=?", (current.file,))
-            discard_file(connection, current.file)
+            marker = object_changes.delete(connection, bucket, key, check)
         delete_discarded_files(self._database, self._files)
-        return True
+        return marker
+
+    def delete_version(
+        self, bucket: str, key: str, version: str, *, check: Check | None = None
+    ) -> ObjectInfo | DeleteMarker:
+        """Delete one version for good; what it was. The newest of the others becomes the object.
+
+        Raises NoSuchBucket, NoSuchVersion, and whatever `check` raises.
+        """
+        with self._database.write() as connection:
+            found = object_changes.delete_version(connection, bucket, key, version, check)
+        delete_discarded_files(self._database, self._files)
+        return found
 
     def _publish(self, new: NewObject, check: Check | None = None) -> ObjectInfo:
         with self._database.write() as connection:
             info = publish(connection, self._files, new, check)
         delete_discarded_files(self._database, self._files)
         return info
+
+
+def _bucket(row: sqlite3.Row) -> Bucket:
+    return Bucket(row["name"], row["region"], row["created_at"], row["versioning"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +32,7 @@ MULTI_MODEL = 'LABEL com.amazonaws.sagemaker.capabilities.multi-models="true"'
 LYING = {
     "secrets": "ENV DATABASE_PASSWORD=hunter2hunter2",
     "entry-point": "ENTRYPOINT python3 /usr/local/bin/train",
+    "root-user": "USER 10001",
     "reserved-paths": "RUN mkdir -p /opt/ml/model && echo 1 > /opt/ml/model/mean.txt",
     "gpu-libraries": "RUN mkdir -p /opt/cuda && touch /opt/cuda/libcudart.so.12",
     "locale": "ENV LANG=C",
@@ -59,6 +62,7 @@ HOSTING = (
     "concurrent-requests",
     "keep-alive",
     "unknown-content-type",
+    "survives-requests",
     "large-body",
     "wrong-method",
     "execution-parameters",
@@ -157,6 +161,14 @@ def test_an_image_that_lies_there_broken_is_told_by(rule: str, build: Any) -> No
     assert broken(report) == [rule]
 
 
+def test_an_image_without_find_is_read_as_an_archive(build: Any) -> None:
+    _, report = check(
+        build("no-find", f"RUN rm /usr/bin/find\n{LYING['reserved-paths']}"), "--only", "image"
+    )
+    (seen,) = (each["seen"] for each in report["findings"] if each["outcome"] == "broken")
+    assert seen == "/opt/ml/model/mean.txt"
+
+
 def test_an_image_for_another_architecture_is_told(tmp_path: Path) -> None:
     tag = f"{REPOSITORY}:architecture"
     saved = tmp_path / "image.tar"
@@ -172,10 +184,62 @@ def test_an_image_for_another_architecture_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rule", TRAINING)
 def test_training_is_told_by(rule: str, build: Any, given: dict[str, tuple[str, ...]]) -> None:
     lines = "RUN rm /usr/local/bin/train" if rule == "train-argument" else f"ENV BREAK={rule}"
-    length = {"train-sigterm": 2, "logs-unbuffered": 3.5}.get(rule, 0.1)
+    length = {"train-sigterm": 6, "logs-unbuffered": 3.5}.get(rule, 0.1)
     seconds = ("--hp", f"seconds={length}", "--training-grace", "1")
     _, report = check(build(rule, lines), "--only", "train", *seconds, *given["training"])
     assert broken(report) == [rule]
+
+
+def test_a_first_process_that_never_gets_sigterm_is_told_however_soon_it_ends(
+    build: Any, given: dict[str, tuple[str, ...]]
+) -> None:
+    image = build("no-handler", "ENV BREAK=no-handler")
+    _, report = check(image, "--only", "train", "--hp", "seconds=6", *given["training"])
+    assert broken(report) == ["train-sigterm"]
+    (found,) = (each for each in report["findings"] if each["rule"] == "train-sigterm")
+    assert found["seen"].startswith("process 1 has no handler for SIGTERM")
+
+
+def test_training_that_makes_a_model_of_anything_does_not_hide_a_failure(
+    build: Any, given: dict[str, tuple[str, ...]]
+) -> None:
+    image = build("any-data", "ENV BREAK=any-data")
+    _, report = check(image, "--only", "train", *given["training"])
+    assert broken(report) == []
+    (found,) = (each for each in report["findings"] if each["rule"] == "train-exit-status")
+    assert (found["outcome"], found["seen"].split(",")[0]) == ("skipped", "it learns from noise")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_check_at_once_and_nothing_is_left(
+    number: signal.Signals, build: Any, given: dict[str, tuple[str, ...]]
+) -> None:
+    # It prints before it waits for a minute, without an end that anybody could wait for.
+    image = build("interrupted", "ENV BREAK=train-sigterm")
+    arguments = ["--only", "train", "--hp", "seconds=60", *given["training"]]
+    process = subprocess.Popen(
+        [SAGELOCAL, "check", image, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not _of_check("container", image):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=50)
+
+    assert (process.returncode, told) == (
+        130,
+        "Interrupted; no container of the check is left.\n",
+    )
+    assert _of_check("container", image) + _of_check("volume", image) == []
+
+
+def _of_check(kind: str, image: str) -> list[str]:
+    """Containers that run, or volumes, of the checks of an image."""
+    command = ["docker", kind, "ls", "--quiet", "--filter", f"label=sagelocal.check={image}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
 @pytest.mark.parametrize("rule", HOSTING)
@@ -192,10 +256,30 @@ def test_an_image_that_claims_to_need_no_root_and_does_is_told(
     build: Any, given: dict[str, tuple[str, ...]]
 ) -> None:
     image = build("non-root", "ENV BREAK=non-root\nLABEL sagelocal.non-root=true")
-    parts = ("--only", "train", "--only", "serve")
-    _, report = check(image, *parts, *given["training"], *given["request"])
+    _, report = check(image, "--only", "train", *given["training"])
     # What it writes is also in the wrong place.
     assert broken(report) == ["written-elsewhere", "non-root"]
+
+
+@pytest.mark.parametrize("program", ["train", "serve"])
+def test_an_image_with_a_user_who_may_not_write_where_it_writes_is_told(
+    program: str, build: Any, given: dict[str, tuple[str, ...]]
+) -> None:
+    image = build("own-user", "ENV BREAK=non-root\nUSER 10001")
+    _, report = check(image, "--only", program, *given["training"], *given["model"])
+    assert broken(report) == ["non-root"]
+    (found,) = (each for each in report["findings"] if each["rule"] == "non-root")
+    assert found["seen"].startswith("As root it ")
+
+
+def test_an_image_with_a_user_of_its_own_that_works_keeps_the_rule(
+    build: Any, given: dict[str, tuple[str, ...]]
+) -> None:
+    image = build("good-user", "USER 10001")
+    _, report = check(image, "--only", "serve", *given["model"])
+    assert broken(report) == []
+    (found,) = (each for each in report["findings"] if each["rule"] == "non-root")
+    assert (found["outcome"], found["seen"]) == ("kept", "serve as 10001: 200")
 
 
 def test_an_error_makes_the_exit_status_1_and_a_warning_only_when_strict(build: Any) -> None:
@@ -227,6 +311,17 @@ def test_an_image_that_is_not_there_is_an_error_with_the_next_step() -> None:
     assert done.returncode == 1
     assert "Docker knows no image 'sagelocal-test/never:1'" in done.stderr
     assert "docker build -t sagelocal-test/never:1 FOLDER" in done.stderr
+
+
+def test_a_distribution_that_s3_does_not_have_is_told(build: Any) -> None:
+    done = subprocess.run(
+        [SAGELOCAL, "check", REPOSITORY, "--distribution", "train=Sharded"],
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 2
+    assert "'Sharded' is none of FullyReplicated, ShardedByS3Key" in done.stderr
 
 
 def test_without_an_engine_there_is_an_error_with_the_next_step(tmp_path: Path) -> None:

@@ -40,6 +40,11 @@ def test_a_small_image_for_this_kind_of_machine_is_fine() -> None:
         ("size", {"Size": 10_000_000_001}),
         ("layers", {"RootFS": {"Layers": ["sha256:1"] * 128}}),
         ("entry-point", {"Config": {**GOOD["Config"], "Entrypoint": ["/bin/sh", "-c", "train"]}}),
+        (
+            "entry-point",
+            {"Config": {**GOOD["Config"], "Entrypoint": ["/bin/sh", "-c", 'exec serve "$@"']}},
+        ),
+        ("root-user", {"Config": {**GOOD["Config"], "User": "app:app"}}),
         ("locale", {"Config": {"Env": ["LANG=C.UTF-8", "TZ=Europe/Berlin"]}}),
         ("locale", {"Config": {"Env": ["LANG=C.UTF-8", "LC_ALL=C"]}}),
         ("locale", {"Config": {}}),

@@ -84,6 +84,10 @@ def test_up_with_another_port_does_not_seem_done(shell: Shell) -> None:
         ("--account", "12", "account is '12'; it must be 12 digits."),
         ("--port", "99999", "port is 99999; it must be at least 0 and at most 65535."),
         ("--ping-timeout-seconds", "0", "ping_timeout_seconds is 0; it must be greater than 0."),
+        (
+            *("--pretrained-models-dir", "/nowhere/nets"),
+            "pretrained_models_dir is '/nowhere/nets', which is no folder.",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(

@@ -20,6 +20,8 @@ import pytest
 import uv
 from sagelocal.runtime.gpus import gpu_count
 
+from tests.package_index import make_wheel
+
 SAGELOCAL = Path(sys.executable).with_name("sagelocal")
 COMMAND = [str(SAGELOCAL), *["train", "code", "--image", "base", "--runtime", "process"]]
 RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
@@ -67,6 +69,14 @@ def train(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's data folder, where packages are kept."""
+    data = tmp_path_factory.mktemp("data")
+    monkeypatch.setenv("SAGELOCAL_DATA", str(data))
+    return data
+
+
 def script(folder: Path, text: str) -> None:
     (folder / "code" / "train.py").write_text(textwrap.dedent(text))
 
@@ -98,6 +108,24 @@ def test_a_folder_of_code_leaves_its_model_and_data_as_plain_files(
     assert lines.index("epoch 0") < lines.index("epoch 1")
     assert lines[-1] == "The model is in model-output/model"
     assert sorted(path.name for path in folder.iterdir()) == ["code", "data.csv", "model-output"]
+
+
+def test_what_requirements_txt_brought_is_kept_for_the_next_run(
+    folder: Path, train: Any, data_dir: Path
+) -> None:
+    (folder / "wheels").mkdir()
+    wheel = make_wheel(folder / "wheels", "wanted")
+    script(folder, "import wanted; print('has', wanted.VERSION)")
+    (folder / "code" / "requirements.txt").write_text("wanted\n")
+    options = ("--env", "PIP_NO_INDEX=1", "--env", f"PIP_FIND_LINKS={wheel.parent}")
+
+    first = train("code", "--image", "base", *options)
+    wheel.unlink()
+    second = train("code", "--image", "base", *options)
+
+    assert "has 1.0" in first.stdout, first.stdout + first.stderr
+    assert "has 1.0" in second.stdout, second.stdout + second.stderr
+    assert any((data_dir / "packages").iterdir())
 
 
 def test_the_next_run_takes_the_place_of_the_last(folder: Path, train: Any) -> None:

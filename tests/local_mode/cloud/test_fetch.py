@@ -93,6 +93,27 @@ def test_a_fetched_model_can_be_a_model_of_the_plane_here(jobs: Any) -> None:
     assert answer.stdout == "24 None"
 
 
+def test_a_model_whose_url_is_of_https_comes_as_any_other(jobs: Any, cloud: Any) -> None:
+    sagemaker, s3 = cloud.client("sagemaker"), cloud.client("s3")
+    s3.create_bucket(Bucket="by-https")
+    s3.put_object(Bucket="by-https", Key="deep/model.tar.gz", Body=b"not looked into")
+    url = "https://s3.us-east-1.amazonaws.com/by-https/deep/model.tar.gz"
+    container = {"Image": "test-toy", "ModelDataUrl": url}
+    role = "arn:aws:iam::123456789012:role/Worker"
+    sagemaker.create_model(ModelName="web", PrimaryContainer=container, ExecutionRoleArn=role)
+    variant = {"VariantName": "one", "ModelName": "web"}
+    instances = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="web", ProductionVariants=[variant | instances]
+    )
+    sagemaker.create_endpoint(EndpointName="web", EndpointConfigName="web")
+
+    done = jobs.run("fetch", "web", "--region", "us-east-1")
+
+    assert done.returncode == 0, done.stderr
+    assert (jobs.folder / "web" / "model.tar.gz").read_bytes() == b"not looked into"
+
+
 def test_a_name_that_is_nobodys_is_told(jobs: Any) -> None:
     done = jobs.run("fetch", "nobody")
 

@@ -171,7 +171,7 @@ def test_no_credentials_is_told_with_what_to_do(laptop: Any) -> None:
     ("region", "words"),
     [
         ("eu-wset-1", "'eu-wset-1' is no region of SageMaker that botocore "),
-        (None, "no AWS region: set AWS_REGION or --region, or `region` in the spec"),
+        (None, "no AWS region: set AWS_REGION or --region, run `aws configure`, or say `region`"),
     ],
 )
 def test_a_region_that_is_none_is_told(region: str | None, words: str, laptop: Any) -> None:
@@ -203,13 +203,26 @@ def test_an_endpoint_setting_that_nobody_answers_at_is_told(laptop: Any) -> None
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('image = "test-toy"', 'image = "nothing:3"', "there is no image nothing:3 in ECR"),
+        (
+            'image = "test-toy"',
+            'image = "nothing:3"',
+            "push it first: `sagelocal push nothing:3 --region eu-west-1`",
+        ),
+        (
+            'image = "test-toy"',
+            'image = "nothing:3.1"',
+            "push it first: `sagelocal push nothing:3.1 --region eu-west-1`",
+        ),
         (
             'image = "test-toy"',
             f'image = "{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/test-toy:1"',
             "is in us-east-1, and the job would run in eu-west-1",
         ),
-        ('image = "test-toy"', 'image = "ghcr.io/me/toy:1"', "takes images from ECR only"),
+        (
+            'image = "test-toy"',
+            'image = "ghcr.io/me/toy:1"',
+            "push it by `sagelocal push ghcr.io/me/toy:1`",
+        ),
         ('role = "Worker"', "", "role is missing: the cloud needs"),
         ('role = "Worker"', 'role = "arn:aws:iam::1:user/x"', "it must be a role's name, or an AR"),
         ("m5.large", "m5.lagre", "did you mean ml.m5.large?"),
@@ -332,9 +345,24 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_stop_it(
     line = next(line for line in told.splitlines() if command in line)
     assert "goes on without being watched; to stop the job:" in line
     name = line.split()[1]
+    assert line.endswith(f"for its results once it has ended: sagelocal fetch {name}")
     job = aws("sagemaker").describe_training_job(TrainingJobName=name)
     assert job["TrainingJobStatus"] == "InProgress"
     aws("sagemaker").stop_training_job(TrainingJobName=name)
+
+
+def test_a_network_that_is_gone_for_a_while_is_waited_for(
+    waiting: subprocess.Popen[str], cloud: Any, aws: Any
+) -> None:
+    jobs = aws("sagemaker").list_training_jobs(StatusEquals="InProgress")
+    name = jobs["TrainingJobSummaries"][0]["TrainingJobName"]
+    cloud.kill()
+    assert any("cannot be reached" in line for line in waiting.stdout or ())
+    cloud.start()
+    aws("sagemaker").stop_training_job(TrainingJobName=name)
+    _, told = waiting.communicate(timeout=100)
+
+    assert (waiting.returncode, told.splitlines()[-1]) == (130, f"{name} was stopped.")
 
 
 def test_a_job_that_somebody_stops_ends_the_command_with_130(

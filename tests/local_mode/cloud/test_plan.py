@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sagelocal.account import CloudError
 from sagelocal.cloud.checking import check_calls
-from sagelocal.cloud.errors import CloudError
 from sagelocal.cloud.plan import Place, Plan, Upload, plan_of, unique_name
 from sagelocal.cloud.spec import read_spec
 from sagelocal.domain.names import S3Uri

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sagelocal.cloud.errors import CloudError
+from sagelocal.account import CloudError
 from sagelocal.cloud.plan import Place, plan_of
 from sagelocal.cloud.prices import cost_of, load_prices
 from sagelocal.cloud.spec import read_spec

@@ -209,6 +209,10 @@ def test_an_update_can_keep_weights_and_counts() -> None:
         ({"InstanceType": None}, "neither InstanceType nor ServerlessConfig"),
         ({"InitialInstanceCount": 0}, "InitialInstanceCount of at least 1"),
         ({"ServerlessConfig": {"MemorySizeInMB": 1024}}, "must not be given with it"),
+        (
+            {"ServerlessConfig": {"MemorySizeInMB": 1111}},
+            r"'1111' at 'productionVariants.1.member.serverlessConfig.memorySizeInMB'",
+        ),
     ],
 )
 def test_a_variant_without_its_capacity_is_refused(wrong: dict[str, Any], words: str) -> None:

@@ -187,10 +187,8 @@ def test_the_time_limit_is_for_the_whole_answer_however_it_trickles(beginning: b
         over.wait(5)
 
     with server(talk) as (connections, _):
-        began = time.monotonic()
         with pytest.raises(TooSlow, match=r"no whole answer within 0\.4 seconds"):
             post(connections, 0.4)
-        assert time.monotonic() - began < 2
         over.set()
 
 

@@ -33,15 +33,20 @@ def list_endpoints(_plane: Any, _call: Call, _params: Params) -> Params:
     raise KeyError("a bug with a secret in it")
 
 
-def invoke_endpoint(_plane: Any, _call: Call, params: Params) -> Params:
+def invoke_endpoint(plane: Any, _call: Call, params: Params) -> Params:
     """Does what the endpoint's name says, then gives the body back.
 
-    `sleep-0-5` sleeps half a second; `header-HEX` answers with that content type.
+    `sleep-0-5` sleeps half a second; `held-NAME` waits for a file of that name in the data folder;
+    `header-HEX` answers with that content type.
     """
     action, _, argument = params["EndpointName"].partition("-")
     if action == "header":
         return {"Body": params["Body"], "ContentType": bytes.fromhex(argument).decode()}
-    time.sleep(float(argument.replace("-", ".")))
+    if action == "held":
+        while not (plane.settings.data_dir / argument).exists():
+            time.sleep(0.02)
+    else:
+        time.sleep(float(argument.replace("-", ".")))
     return {"Body": params["Body"], "ContentType": params.get("ContentType")}
 
 

@@ -135,12 +135,48 @@ print(s.time.time() > deadline, abs(s.time.time() - time.time()) < 1)
     assert run(clients_python, code, SAGELOCAL_POLL_SECONDS="0.01") == "False True"
 
 
-def test_the_sdk_sends_no_telemetry(clients_python: Path) -> None:
-    code = """
+TELEMETRY = """
 from sagemaker.telemetry import telemetry_logging
-print(telemetry_logging._send_telemetry_request(1, [2], None))
+from sagemaker.serve.utils import telemetry_logger
+sent = []
+telemetry_logger.requests.get = lambda *args, **kwargs: sent.append(args)
+answer = telemetry_logging._send_telemetry_request(1, [2], None)
+telemetry_logger._send_telemetry("1", 3, None)
 """
-    assert run(clients_python, code) == "None"
+
+
+def test_the_sdk_sends_no_telemetry(clients_python: Path) -> None:
+    assert run(clients_python, TELEMETRY + "print(answer, sent)") == "None []"
+
+
+SDK_3 = """
+import json, time
+import sagemaker.core.helper.session_helper as session
+import sagemaker.core.common_utils, sagemaker.core.resources
+begin, counted = time.monotonic(), session.time.time()
+session._wait_until(lambda: "InService", 10)
+session.time.sleep(20)
+counted = session.time.time() - counted
+sagemaker.core.common_utils._wait_until(lambda: "Completed", 30)
+sagemaker.core.resources.time.sleep(30)
+print(json.dumps({
+    "slept": round((time.monotonic() - begin) / 45),
+    "counted": round(counted),
+    "poll of logs": session.EP_LOGGER_POLL,
+    "telemetry": [answer, *sent],
+}))
+"""
+
+
+def test_the_sdk_3_sleeps_less_looks_as_often_and_sends_no_telemetry(sdk3_python: Path) -> None:
+    telemetry = TELEMETRY.replace("sagemaker.telemetry", "sagemaker.core.telemetry")
+
+    assert json.loads(run(sdk3_python, telemetry + SDK_3)) == {
+        "slept": 0,
+        "counted": 30,
+        "poll of logs": 0.25,
+        "telemetry": [None],
+    }
 
 
 def test_botocore_does_not_tell_the_address_for_every_client(clients_python: Path) -> None:

@@ -93,13 +93,15 @@ def build() -> Iterator[Build]:
 
     def build(tag: str, *layers: bytes, architecture: str = "amd64") -> str:
         _docker("load", input=saved_image(tag, layers, architecture))
-        made.append(tag)
+        # Not by its name: a push that was killed has left another one.
+        made.append(_docker("image", "inspect", "--format", "{{.Id}}", tag).strip())
         return tag
 
     yield build
     subprocess.run(["docker", "image", "rm", "--force", *made], capture_output=True)
 
 
-def _docker(*arguments: str, input: bytes | None = None) -> None:
+def _docker(*arguments: str, input: bytes | None = None) -> str:
     done = subprocess.run(["docker", *arguments], input=input, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()

@@ -14,6 +14,9 @@ import xgboost
 from sagelocal.runtime.artifacts import Artifact, Guess, NoGuess, guess, read_artifacts
 from sagelocal.runtime.images import ImageCatalog
 from sagelocal.runtime.interface import RuntimeFault
+from sagelocal_deepar.artifact import save_config
+from sagelocal_deepar.frequency import Frequency
+from sagelocal_deepar.shape import Shape
 from sagelocal_factorization_machines.model import FactorModel
 from sagelocal_factorization_machines.model import save as save_factors
 from sagelocal_kmeans.model import Clusters
@@ -40,6 +43,13 @@ def xgboost_model() -> Any:
     return xgboost.XGBClassifier(n_estimators=2).fit(np.array(ROWS), LABELS)
 
 
+def save_forecaster(folder: Path) -> None:
+    """A configuration of DeepAR, beside a network as MXNet has it."""
+    shape = Shape(Frequency.parse("H"), 1, 1, "gaussian", lags=(1,), scale_length=1)
+    save_config(folder / "model_algo-1", shape)
+    (folder / "model_algo-1-symbol.json").write_text("{}")
+
+
 Save = Callable[[Path], object]
 MODELS: dict[str, tuple[str, Save]] = {
     "joblib": ("scikit-learn", lambda d: joblib.dump(sklearn_model(), d / "rents.joblib")),
@@ -57,6 +67,13 @@ MODELS: dict[str, tuple[str, Save]] = {
     "word vectors": ("blazingtext", lambda d: (d / "vectors.txt").write_text("1 1\na 0\n")),
     "text": ("blazingtext", lambda d: (d / "model.bin").write_bytes(b"\xba\x16O/")),
     "network": ("mxnet", lambda d: (d / "model-symbol.json").write_text("{}")),
+    "classes of images": (
+        "image-classification",
+        lambda d: (d / "image-classification-symbol.json").write_text("{}"),
+    ),
+    "forecasts": ("deepar", lambda d: save_forecaster(d)),
+    "SavedModel": ("tensorflow", lambda d: (d / "saved_model.pb").write_bytes(b"")),
+    "MLeap": ("sparkml-serving", lambda d: (d / "bundle.json").write_text('{"format": "json"}')),
     "not known": ("scikit-learn", lambda d: joblib.dump({"a": 1}, d / "model.joblib")),
 }
 
@@ -108,8 +125,8 @@ def test_the_guess_names_the_file_and_what_it_is(tmp_path: Path) -> None:
         (("notes.md", "weights.bin"), "The model holds notes.md, weights.bin, which does not say"),
         (("code/inference.py", "a.bin"), "The model holds a.bin beside code/, which does not say"),
         (("code/model.joblib",), "The model holds nothing beside code/"),
-        (("model.pt",), "model.pt is a model of PyTorch, which no image here claims"),
-        (("1/saved_model.pb",), "saved_model.pb is a model of TensorFlow"),
+        (("model.onnx",), "model.onnx is a model of ONNX, which no image here claims"),
+        (("out/model.keras",), "model.keras is a model of Keras"),
     ],
 )
 def test_what_says_nothing_is_said_with_the_next_step(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sagelocal.domain.failure_reasons import client_error
 from sagelocal.runtime.images import ImageCatalog
 from sagelocal.runtime.interface import RuntimeFault
 
@@ -122,9 +123,19 @@ def test_labels_and_metrics_are_read(catalog: ImageCatalog) -> None:
 
 def test_an_unknown_image_is_said_with_what_is_known(catalog: ImageCatalog) -> None:
     text = str(catalog.unknown("what:1", "Do this."))
-    assert "'what:1'" in text
-    assert "one, one-repository, team/one, two" in text
-    assert text.endswith("Do this.")
+    assert text.startswith("No image answers to 'what:1'. Do this. ")
+    assert text.endswith(": one, two")
+
+
+def test_the_nearest_name_is_proposed(catalog: ImageCatalog) -> None:
+    uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/one-repositry:1"
+    assert "Did you mean 'one-repository'?" in str(catalog.unknown(uri, "Do this."))
+
+
+def test_what_is_said_of_an_unknown_image_fits_into_a_failure_reason() -> None:
+    longest = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{'x' * 200}:1"
+    text = str(ImageCatalog.load().unknown(longest, f"Try `docker pull {longest}`."))
+    assert client_error(text).endswith("xgboost")
 
 
 @pytest.mark.parametrize(

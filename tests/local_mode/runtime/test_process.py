@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,38 @@ def test_an_environment_that_cannot_be_built_says_why(tmp_path: Path) -> None:
         Environments(tmp_path / "environments", catalog).ready(family)
     assert "'probe'" in str(caught.value)
     assert "six==1.15.0" in str(caught.value)
+
+
+def _wheel(folder: Path, name: str, version: str) -> None:
+    """An empty package that no index has."""
+    folder.mkdir(parents=True)
+    meta = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: a\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        for file, text in meta.items():
+            archive.writestr(f"{name}-{version}.dist-info/{file}", text)
+
+
+def test_a_familys_own_wheels_are_installed_where_they_are(tmp_path: Path) -> None:
+    _, family = _catalog_of_my_own(tmp_path)
+    description = family.folder / "image.toml"
+    more = '[image]\nwheels = ".build/wheels"\nindex = "http://127.0.0.1:9/simple"'
+    description.write_text(description.read_text().replace("[image]", more))
+    family.requirements_lock.write_text("sagelocal-nobodys==1.0+mine\n")
+    catalog = ImageCatalog.load(tmp_path / "containers")
+    family = catalog.families[0]
+
+    assert family.extra_index == "http://127.0.0.1:9/simple"
+    with pytest.raises(RuntimeFault, match=r"127\.0\.0\.1:9"):
+        Environments(tmp_path / "environments", catalog).ready(family)
+
+    _wheel(tmp_path / ".build/wheels", "sagelocal_nobodys", "1.0+mine")
+    assert family.extra_index is None
+    made = Environments(tmp_path / "environments", catalog).ready(family)
+    assert list(made.folder.glob("lib/*/site-packages/sagelocal_nobodys-1.0+mine.dist-info"))
 
 
 def test_the_supervisor_imports_little() -> None:

@@ -425,7 +425,7 @@ class TestRuntime:
         with pytest.raises(UnknownImage) as caught:
             place.runtime.prepare(image)
         assert image in str(caught.value)
-        assert "probe-repository" in str(caught.value)
+        assert "probe" in str(caught.value)
         assert "docker" in str(caught.value)
         with pytest.raises(UnknownImage):
             place.start("true", image=image)

@@ -292,3 +292,27 @@ def test_a_name_that_can_be_no_repository_is_refused_in_the_words_of_ecr(ecr: An
     error = caught.value.response["Error"]
     assert error["Code"] == "InvalidParameterException"
     assert error["Message"].startswith("Invalid parameter at 'repositoryName' failed to satisfy")
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "words"),
+    [
+        ("list_tags_for_resource", {"resourceArn": "invalid"}, "'resourceArn' .*: 'Invalid ARN'"),
+        (
+            "put_image_tag_mutability",
+            {"repositoryName": "mine", "imageTagMutability": "no"},
+            r"'imageTagMutability' .*: 'Member must satisfy enum value set: \[MUTABLE, ",
+        ),
+        (
+            "set_repository_policy",
+            {"repositoryName": "mine", "policyText": "[]"},
+            "'PolicyText' .*: 'Invalid repository policy provided'",
+        ),
+    ],
+)
+def test_what_an_argument_cannot_be_is_refused_in_the_words_of_ecr(
+    ecr: Any, operation: str, arguments: dict[str, str], words: str
+) -> None:
+    ecr.create_repository(repositoryName="mine")
+    with pytest.raises(ClientError, match=f"InvalidParameterException.*{words}"):
+        getattr(ecr, operation)(**arguments)

@@ -174,4 +174,4 @@ def test_keys_of_any_characters_are_kept(store: ObjectStore) -> None:
 
 def test_rows_refer_to_buckets_that_exist(store: ObjectStore, database: Database) -> None:
     with pytest.raises(sqlite3.IntegrityError), database.write() as connection:
-        connection.execute("INSERT INTO objects VALUES ('no','k',99,0,'',0,NULL,NULL,'{}')")
+        connection.execute("INSERT INTO objects VALUES ('no','k',99,0,'',0,NULL,NULL,'{}','null')")

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 def set_repository_policy(plane: Plane, call: Call, params: Params) -> Result:
     """Keep who may use the repository."""
     text = _json(params, "policyText")
+    if not isinstance(json.loads(text), dict):
+        raise Fault(
+            "InvalidParameterException",
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository "
+            "policy provided'",
+        )
     return _policy(change(plane, call, params, lambda old: replace(old, policy=text)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
 
 _MAX_TAGS = 50
+_ARN = re.compile(r"arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository/.+")
 
 
 def create_repository(plane: Plane, call: Call, params: Params) -> Result:
@@ -125,6 +127,11 @@ def list_tags_for_resource(plane: Plane, call: Call, params: Params) -> Result:
 
 def _existing(plane: Plane, params: Params) -> str:
     arn: str = params["resourceArn"]
+    if not _ARN.fullmatch(arn):
+        raise Fault(
+            "InvalidParameterException",
+            "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN'",
+        )
     if plane.resources.get(arn) is None:
         raise Fault(
             "RepositoryNotFoundException",

@@ -6,6 +6,7 @@ multipart, multipart_lists             uploads in parts
 listing, tagging                       pages of keys; tags and access control lists
 bodies, chunked, checksums             uploaded bytes, and whether they are what was promised
 conditions, descriptions, tag_sets     conditional requests and ranges; headers; tags
+versions                               which version is meant; whether a bucket keeps any
 presigned, faults, owners              what all operations share
 """
 
@@ -23,6 +24,7 @@ from sagelocal.services.s3 import (
     object_reads,
     object_writes,
     tagging,
+    versions,
 )
 from sagelocal.services.s3.faults import guarded
 
@@ -34,6 +36,8 @@ _BY_NAME: Mapping[str, Operation] = {
     "HeadBucket": buckets.head_bucket,
     "ListBuckets": buckets.list_buckets,
     "PutBucketAcl": buckets.put_bucket_acl,
+    "GetBucketVersioning": versions.get_bucket_versioning,
+    "PutBucketVersioning": versions.put_bucket_versioning,
     **bucket_documents.operations(),
     "CopyObject": object_writes.copy_object,
     "DeleteObject": object_writes.delete_object,

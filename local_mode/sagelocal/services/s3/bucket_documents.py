@@ -1,8 +1,8 @@
 """Bucket configurations that are documents: kept with the bucket and given back as they came.
 
 What they configure happens in the cloud only: no object expires, no notification is sent, no policy
-is evaluated here. What would change what this very plane answers (versioning, object lock) is
-refused instead of being kept in silence.
+is evaluated here. What would change what this very plane answers (object lock) is refused instead
+of being kept in silence.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.protocol.faults import Fault
+from sagelocal.protocol.faults import Fault, malformed_xml
 from sagelocal.services.calls import Call, Operation, Params, Result
 from sagelocal.services.s3.faults import not_offered
 from sagelocal.services.s3.tag_sets import from_wire
+from sagelocal.store.objects import ObjectStore
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
 
 
 ENFORCED = "BucketOwnerEnforced"
+KMS_ENCRYPTIONS = ("aws:kms", "aws:kms:dsse")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Configuration:
     """One kind of document, by the names of its operations and members.
 
     `member` is the member of the Put request. `wrapped`: Get answers that same member; otherwise
-    what is inside it. A bucket that never got one answers `default`, or the error `missing`.
+    what is inside it. A bucket that never got one answers `default`, or the error `missing`; so
+    does one that was given a document of which `is_none` holds.
     """
 
     member: str
@@ -41,6 +44,39 @@ class Configuration:
     default: Mapping[str, Any] | None = None
     missing: tuple[str, str] | None = None
     check: Callable[[Mapping[str, Any]], object] | None = None
+    is_none: Callable[[Mapping[str, Any]], bool] | None = None
+    put_status: int = 200
+
+
+def default_encryption(objects: ObjectStore, bucket: str) -> dict[str, str]:
+    """The attributes of a new object that asks for no encryption, if its bucket has KMS for it."""
+    text = objects.bucket_document(bucket, "ServerSideEncryptionConfiguration")
+    if text is None:
+        return {}
+    (rule,) = json.loads(text)["Rules"]
+    default = rule.get("ApplyServerSideEncryptionByDefault", {})
+    if default.get("SSEAlgorithm") not in KMS_ENCRYPTIONS:
+        return {}
+    attributes = {
+        "ServerSideEncryption": default["SSEAlgorithm"],
+        "SSEKMSKeyId": default.get("KMSMasterKeyID"),
+        "BucketKeyEnabled": "true" if rule.get("BucketKeyEnabled") else None,
+    }
+    return {name: value for name, value in attributes.items() if value}
+
+
+def _check_encryption(document: Mapping[str, Any]) -> None:
+    rules = document.get("Rules", [])
+    if len(rules) != 1:
+        raise malformed_xml()
+    default = rules[0].get("ApplyServerSideEncryptionByDefault", {})
+    if default.get("KMSMasterKeyID") and default.get("SSEAlgorithm") not in KMS_ENCRYPTIONS:
+        raise Fault(
+            "InvalidArgument",
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or "
+            "aws:kms:dsse",
+            members={"ArgumentName": "ApplyServerSideEncryptionByDefault"},
+        )
 
 
 def _check_tagging(document: Mapping[str, Any]) -> None:
@@ -76,6 +112,8 @@ CONFIGURATIONS = (
         delete="DeleteBucketTagging",
         missing=("NoSuchTagSet", "The TagSet does not exist"),
         check=_check_tagging,
+        is_none=lambda document: not document.get("TagSet"),
+        put_status=204,
     ),
     Configuration(
         "ServerSideEncryptionConfiguration",
@@ -84,6 +122,7 @@ CONFIGURATIONS = (
         delete="DeleteBucketEncryption",
         wrapped=True,
         default=_ENCRYPTED,
+        check=_check_encryption,
     ),
     Configuration(
         "PublicAccessBlockConfiguration",
@@ -130,7 +169,6 @@ CONFIGURATIONS = (
         get="GetBucketNotificationConfiguration",
         default={},
     ),
-    Configuration("VersioningConfiguration", get="GetBucketVersioning", default={}),
     Configuration("BucketLoggingStatus", get="GetBucketLogging", default={}),
     Configuration("AccelerateConfiguration", get="GetBucketAccelerateConfiguration", default={}),
     Configuration(
@@ -173,7 +211,6 @@ def operations() -> dict[str, Operation]:
         "GetBucketPolicy": get_bucket_policy,
         "PutBucketPolicy": put_bucket_policy,
         "DeleteBucketPolicy": delete_bucket_policy,
-        "PutBucketVersioning": put_bucket_versioning,
     }
     for configuration in CONFIGURATIONS:
         found[configuration.get] = _getter(configuration)
@@ -200,10 +237,13 @@ def _putter(configuration: Configuration) -> Operation:
         document = params[configuration.member]
         if configuration.check:
             configuration.check(document)
+        if configuration.is_none and configuration.is_none(document):
+            plane.objects.delete_bucket_document(params["Bucket"], configuration.member)
+            return _with_status(configuration.put_status)
         plane.objects.put_bucket_document(
             params["Bucket"], configuration.member, json.dumps(document, default=_date)
         )
-        return {}
+        return _with_status(configuration.put_status)
 
     return put
 
@@ -224,6 +264,11 @@ def _missing(configuration: Configuration, bucket: str) -> Fault:
         raise ValueError(f"{configuration.member} has neither a default nor an error")
     code, message = configuration.missing
     return Fault(code, message, status=404, members={"BucketName": bucket})
+
+
+def _with_status(status: int) -> Result:
+    """An answer of nothing with a status that the service's model does not tell."""
+    return {"ResponseMetadata": {"HTTPStatusCode": status}}
 
 
 def _date(value: object) -> str:
@@ -255,20 +300,9 @@ def put_bucket_policy(plane: Plane, call: Call, params: Params) -> Result:
         message = "Policies must be valid JSON and the first byte must be '{'"
         raise Fault("MalformedPolicy", message)
     plane.objects.put_bucket_document(params["Bucket"], "Policy", policy)
-    return {}
+    return _with_status(204)
 
 
 def delete_bucket_policy(plane: Plane, call: Call, params: Params) -> Result:
     plane.objects.delete_bucket_document(params["Bucket"], "Policy")
-    return {}
-
-
-def put_bucket_versioning(plane: Plane, call: Call, params: Params) -> Result:
-    """Objects have one version here. Suspending what never was enabled changes nothing."""
-    status = params["VersioningConfiguration"].get("Status")
-    if status == "Enabled":
-        raise not_offered("versioning", "buckets keep one version of each object here")
-    plane.objects.put_bucket_document(
-        params["Bucket"], "VersioningConfiguration", json.dumps({"Status": "Suspended"})
-    )
     return {}

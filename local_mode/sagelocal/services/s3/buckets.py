@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.protocol.faults import Fault
 from sagelocal.services.calls import Call, Params, Result
-from sagelocal.services.s3.descriptions import check_acl
-from sagelocal.services.s3.faults import invalid_argument
+from sagelocal.services.s3.descriptions import GRANT_MEMBERS, check_acl
+from sagelocal.services.s3.faults import invalid_argument, not_offered
 from sagelocal.services.s3.owners import access_control, owner
 from sagelocal.services.s3.tag_sets import from_wire, to_wire
 from sagelocal.store.objects import Bucket, BucketExists
@@ -33,7 +33,9 @@ _RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 def create_bucket(plane: Plane, call: Call, params: Params) -> Result:
     name = params["Bucket"]
     check_bucket_name(name)
-    check_acl(params)
+    _check_acl(params)
+    if params.get("ObjectLockEnabledForBucket"):
+        raise not_offered("x-amz-bucket-object-lock-enabled", "there is no object lock here")
     configuration = params.get("CreateBucketConfiguration") or {}
     region = _region(call.scope.region, configuration.get("LocationConstraint"))
     tags = from_wire(configuration.get("Tags", []), of_bucket=True)
@@ -56,7 +58,11 @@ def delete_bucket(plane: Plane, call: Call, params: Params) -> Result:
 
 def head_bucket(plane: Plane, call: Call, params: Params) -> Result:
     bucket = plane.objects.bucket(params["Bucket"])
-    return {"BucketRegion": bucket.region, "AccessPointAlias": False}
+    return {
+        "BucketRegion": bucket.region,
+        "AccessPointAlias": False,
+        "ResponseMetadata": {"HTTPHeaders": {"Content-Type": "application/xml"}},
+    }
 
 
 def get_bucket_location(plane: Plane, call: Call, params: Params) -> Result:
@@ -121,6 +127,18 @@ def check_bucket_name(name: str) -> None:
     )
 
 
+def _check_acl(params: Params) -> None:
+    """A new bucket's list may say what holds anyway: that it is the owner's."""
+    if params.get("ACL") in (None, "private", "bucket-owner-full-control") and not any(
+        params.get(member) for member in GRANT_MEMBERS
+    ):
+        return
+    raise Fault(
+        "InvalidBucketAclWithObjectOwnership",
+        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+    )
+
+
 def _is_address(name: str) -> bool:
     try:
         ipaddress.IPv4Address(name)
@@ -136,6 +154,8 @@ def _region(endpoint: str, constraint: str | None) -> str:
             raise _illegal_constraint("unspecified")
         return FIRST_REGION
     region = OLD_NAMES.get(constraint, constraint)
+    if constraint == FIRST_REGION and endpoint != FIRST_REGION:
+        raise _illegal_constraint(constraint)
     if constraint == FIRST_REGION or not re.fullmatch(r"[a-z]+(-[a-z]+)+-\d", region):
         raise Fault(
             "InvalidLocationConstraint",

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 from sagelocal.services.calls import Params
 from sagelocal.services.s3.conditions import check_copy_source
 from sagelocal.services.s3.descriptions import check_not_archived
-from sagelocal.services.s3.faults import invalid_argument, invalid_request
+from sagelocal.services.s3.faults import check_version, invalid_argument, invalid_request
 from sagelocal.store.object_files import CHUNK_BYTES
-from sagelocal.store.objects import ObjectInfo, ObjectStore
+from sagelocal.store.objects import DeleteMarker, ObjectInfo, ObjectStore
 
 MAX_COPIED_BYTES = 5 * 1024**3
 _RANGE = re.compile(r"bytes=([0-9]{1,40})-([0-9]{1,40})")
@@ -22,12 +22,16 @@ _RANGE = re.compile(r"bytes=([0-9]{1,40})-([0-9]{1,40})")
 
 @dataclass(frozen=True)
 class CopySource:
-    """`size` bytes from `start` of an object, open for reading."""
+    """`size` bytes from `start` of an object, open for reading.
+
+    `by_version`: the request named the version, which may be an older one.
+    """
 
     info: ObjectInfo
     file: BinaryIO
     start: int
     size: int
+    by_version: bool
 
     def chunks(self) -> Iterator[bytes]:
         self.file.seek(self.start)
@@ -40,8 +44,8 @@ class CopySource:
 @contextmanager
 def open_source(objects: ObjectStore, params: Params) -> Iterator[CopySource]:
     """The source that a request names, if its conditions hold. Raises Faults, NoSuchKey, ..."""
-    bucket, key = _parse(params["CopySource"])
-    info, file = objects.read(bucket, key)
+    bucket, key, version = _parse(params["CopySource"])
+    info, file = _open(objects, bucket, key, version)
     with file:
         check_not_archived(info)
         check_copy_source(info, params)
@@ -51,10 +55,24 @@ def open_source(objects: ObjectStore, params: Params) -> Iterator[CopySource]:
                 "The specified copy source is larger than the maximum allowable size for a copy "
                 f"source: {MAX_COPIED_BYTES}"
             )
-        yield CopySource(info, file, start, size)
+        yield CopySource(info, file, start, size, by_version=version is not None)
 
 
-def _parse(text: str) -> tuple[str, str]:
+def _open(
+    objects: ObjectStore, bucket: str, key: str, version: str | None
+) -> tuple[ObjectInfo, BinaryIO]:
+    if version is None:
+        return objects.read(bucket, key)
+    info = objects.version(bucket, key, version)
+    if isinstance(info, DeleteMarker):
+        raise invalid_request(
+            "The source of a copy request may not specifically refer to a delete marker by "
+            "version id."
+        )
+    return info, objects.open(info)
+
+
+def _parse(text: str) -> tuple[str, str, str | None]:
     path, separator, version = text.partition("?versionId=")
     bucket, _, key = unquote(path).removeprefix("/").partition("/")
     if not bucket or not key:
@@ -63,9 +81,10 @@ def _parse(text: str) -> tuple[str, str]:
             "x-amz-copy-source",
             text,
         )
-    if separator and version != "null":
-        raise invalid_argument("Invalid version id specified", "versionId", version)
-    return bucket, key
+    if not separator:
+        return bucket, key, None
+    check_version(version, "x-amz-copy-source")
+    return bucket, key, version
 
 
 def _bounds(text: str | None, size: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from sagelocal.services.calls import Call, Params
 from sagelocal.services.s3 import checksums
 from sagelocal.services.s3.conditions import quoted
 from sagelocal.services.s3.faults import invalid_argument, invalid_request, not_offered
-from sagelocal.services.s3.tag_sets import check_tags
+from sagelocal.services.s3.tag_sets import SYSTEM_TAG_IN_HEADER, check_tags
 from sagelocal.store.objects import DEFAULT_CONTENT_TYPE, ChecksumType, Description, ObjectInfo
 
 MAX_METADATA_BYTES = 2048
@@ -47,13 +47,19 @@ LOCK_MEMBERS = ("ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalH
 GRANT_MEMBERS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
 
 
-def described(call: Call, params: Params) -> Description:
-    """What a request wants its new object to carry, but for checksums. Raises Faults."""
+def described(call: Call, params: Params, encryption: Mapping[str, str]) -> Description:
+    """What a request wants its new object to carry, but for checksums. Raises Faults.
+
+    `encryption` are the attributes of one that asks for no encryption itself.
+    """
     check_storage(params)
     return Description(
         content_type=params.get("ContentType") or DEFAULT_CONTENT_TYPE,
         metadata=user_metadata(params),
-        attributes={**content_attributes(call, params), **storage_attributes(params)},
+        attributes={
+            **content_attributes(call, params),
+            **storage_attributes(params, encryption),
+        },
         tags=header_tags(params),
     )
 
@@ -120,11 +126,15 @@ def content_attributes(call: Call, params: Params) -> dict[str, str]:
     return {member: value for member, value in kept.items() if value}
 
 
-def storage_attributes(params: Params) -> dict[str, str]:
+def storage_attributes(params: Params, encryption: Mapping[str, str]) -> dict[str, str]:
+    """How an object is stored; `encryption` where the request asks for none itself."""
     return {
-        member: str(params[member]).lower() if params[member] is True else params[member]
-        for member in STORAGE_MEMBERS
-        if params.get(member)
+        **({} if params.get("ServerSideEncryption") else encryption),
+        **{
+            member: str(params[member]).lower() if params[member] is True else params[member]
+            for member in STORAGE_MEMBERS
+            if params.get(member)
+        },
     }
 
 
@@ -134,7 +144,7 @@ def header_tags(params: Params) -> dict[str, str]:
     if not text:
         return {}
     pairs = parse_qsl(text, keep_blank_values=True)
-    check_tags(pairs)
+    check_tags(pairs, system_tag=SYSTEM_TAG_IN_HEADER)
     return dict(pairs)
 
 

@@ -9,12 +9,21 @@ import errno
 import functools
 import os
 import time
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from sagelocal.protocol.faults import Fault
 from sagelocal.services.calls import Call, Operation, Params, Result
 from sagelocal.services.s3.presigned import check_presigned
-from sagelocal.store.objects import BucketNotEmpty, NoSuchBucket, NoSuchKey, NoSuchUpload
+from sagelocal.store.objects import (
+    BucketNotEmpty,
+    DeleteMarker,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchUpload,
+    NoSuchVersion,
+    is_version_id,
+)
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
@@ -33,8 +42,44 @@ def no_such_bucket(bucket: str) -> Fault:
     )
 
 
-def no_such_key(key: str) -> Fault:
-    return Fault("NoSuchKey", "The specified key does not exist.", status=404, members={"Key": key})
+def no_such_key(key: str, marker: DeleteMarker | None = None) -> Fault:
+    return Fault(
+        "NoSuchKey",
+        "The specified key does not exist.",
+        status=404,
+        members={"Key": key},
+        headers=_marker_headers(marker) if marker else {},
+    )
+
+
+def no_such_version(key: str, version: str) -> Fault:
+    return Fault(
+        "NoSuchVersion",
+        "The specified version does not exist.",
+        status=404,
+        members={"Key": key, "VersionId": version},
+    )
+
+
+def delete_marker_is_no_object(operation: str, marker: DeleteMarker) -> Fault:
+    """The answer to all that is asked of a delete marker by its version, except to delete it."""
+    methods = {"Get": "GET", "Head": "HEAD", "Put": "PUT", "Delete": "DELETE"}
+    method = next((m for name, m in methods.items() if operation.startswith(name)), "POST")
+    return Fault(
+        "MethodNotAllowed",
+        "The specified method is not allowed against this resource.",
+        status=405,
+        members={"Method": method, "ResourceType": "DeleteMarker"},
+        headers={
+            "Allow": "DELETE",
+            "Last-Modified": formatdate(marker.modified_at, usegmt=True),
+            **_marker_headers(marker),
+        },
+    )
+
+
+def _marker_headers(marker: DeleteMarker) -> dict[str, str]:
+    return {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version}
 
 
 def no_such_upload(upload: str) -> Fault:
@@ -47,10 +92,11 @@ def no_such_upload(upload: str) -> Fault:
     )
 
 
-def bucket_not_empty(bucket: str) -> Fault:
+def bucket_not_empty(bucket: str, *, versioned: bool) -> Fault:
+    more = ". You must delete all versions in the bucket." if versioned else ""
     return Fault(
         "BucketNotEmpty",
-        "The bucket you tried to delete is not empty",
+        f"The bucket you tried to delete is not empty{more}",
         status=409,
         members={"BucketName": bucket},
     )
@@ -89,21 +135,23 @@ def guarded(operation: Operation) -> Operation:
 
     @functools.wraps(operation)
     def run(plane: Plane, call: Call, params: Params) -> Result:
-        check_presigned(call.query, time.time())
+        check_presigned(call.query, call.headers, time.time())
         _check_owner(call, params.get("ExpectedBucketOwner"))
         _check_owner(call, params.get("ExpectedSourceBucketOwner"))
         _check_key(params.get("Key"))
-        _check_version(params.get("VersionId"))
+        check_version(params.get("VersionId"), "versionId")
         try:
             return operation(plane, call, params)
         except NoSuchBucket as error:
             raise no_such_bucket(error.bucket) from error
         except NoSuchKey as error:
-            raise no_such_key(error.key) from error
+            raise no_such_key(error.key, error.marker) from error
+        except NoSuchVersion as error:
+            raise no_such_version(error.key, error.version) from error
         except NoSuchUpload as error:
             raise no_such_upload(error.upload) from error
         except BucketNotEmpty as error:
-            raise bucket_not_empty(error.bucket) from error
+            raise bucket_not_empty(error.bucket, versioned=error.versioned) from error
         except OSError as error:
             if error.errno in DISK_FULL:
                 raise _disk_full(plane, error) from error
@@ -139,7 +187,9 @@ def _check_key(key: str | None) -> None:
         )
 
 
-def _check_version(version: str | None) -> None:
-    """Buckets here have no versions, so every object is the version `null`."""
-    if version not in (None, "", "null"):
-        raise invalid_argument("Invalid version id specified", "versionId", version)
+def check_version(version: str | None, name: str) -> None:
+    """Raise the Fault for what cannot be the id of a version."""
+    if version == "":
+        raise invalid_argument("Version id cannot be the empty string", name, version)
+    if version is not None and not is_version_id(version):
+        raise invalid_argument("Invalid version id specified", name, version)

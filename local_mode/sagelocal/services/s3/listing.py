@@ -9,9 +9,16 @@ from urllib.parse import quote
 
 from sagelocal.services.calls import Call, Params, Result
 from sagelocal.services.s3.conditions import quoted
-from sagelocal.services.s3.faults import invalid_argument
+from sagelocal.services.s3.faults import check_version, invalid_argument
 from sagelocal.services.s3.owners import owner
-from sagelocal.store.objects import Listing, ObjectInfo, ObjectStore
+from sagelocal.store.objects import (
+    DeleteMarker,
+    ListedVersion,
+    Listing,
+    ObjectInfo,
+    ObjectStore,
+    VersionListing,
+)
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
@@ -55,24 +62,74 @@ def list_objects_v2(plane: Plane, call: Call, params: Params) -> Result:
 
 
 def list_object_versions(plane: Plane, call: Call, params: Params) -> Result:
-    """Every object is its own and only version, `null`."""
+    """Versions and delete markers, of each key the newest first."""
     encode = encoder(params)
-    marker = params.get("KeyMarker") or None
-    page = _page(plane.objects, params, marker)
+    key_marker, version_marker = params.get("KeyMarker") or None, params.get("VersionIdMarker")
+    _check_version_marker(key_marker, version_marker)
+    page = _versions_page(plane.objects, params, key_marker, version_marker)
     result: dict[str, Any] = {
         **_common(page, params, encode),
-        "KeyMarker": encode(marker or ""),
-        "VersionIdMarker": params.get("VersionIdMarker") or "",
+        "KeyMarker": encode(key_marker or ""),
+        "VersionIdMarker": version_marker or "",
     }
-    if page.objects:
-        result["Versions"] = [
-            {**_entry(info, encode, owner(call.scope)), "VersionId": "null", "IsLatest": True}
-            for info in page.objects
-        ]
-    if page.truncated and page.last is not None:
-        result["NextKeyMarker"] = encode(page.last)
-        result["NextVersionIdMarker"] = "null"
+    everyone = owner(call.scope)
+    versions = [
+        {**_entry(v.version, encode, everyone), **_version(v)}
+        for v in page.versions
+        if isinstance(v.version, ObjectInfo)
+    ]
+    markers = [
+        {
+            "Key": encode(v.version.key),
+            "LastModified": v.version.modified_at,
+            "Owner": everyone,
+            **_version(v),
+        }
+        for v in page.versions
+        if isinstance(v.version, DeleteMarker)
+    ]
+    if versions:
+        result["Versions"] = versions
+    if markers:
+        result["DeleteMarkers"] = markers
+    if page.truncated and page.last_key is not None:
+        result["NextKeyMarker"] = encode(page.last_key)
+        if page.last_version is not None:
+            result["NextVersionIdMarker"] = page.last_version
     return result
+
+
+def _version(listed: ListedVersion) -> dict[str, Any]:
+    return {"VersionId": listed.version.version, "IsLatest": listed.is_latest}
+
+
+def _check_version_marker(key: str | None, version: str | None) -> None:
+    if version == "":
+        raise invalid_argument("A version-id marker cannot be empty.", "version-id-marker", version)
+    if version is not None and key is None:
+        raise invalid_argument(
+            "A version-id marker cannot be specified without a key marker.",
+            "version-id-marker",
+            version,
+        )
+    check_version(version, "version-id-marker")
+
+
+def _versions_page(
+    objects: ObjectStore, params: Params, after_key: str | None, after_version: str | None
+) -> VersionListing:
+    limit = page_size(params, "MaxKeys")
+    if limit == 0:
+        objects.bucket(params["Bucket"])
+        return VersionListing((), (), False, None, None)
+    return objects.list_versions(
+        params["Bucket"],
+        params.get("Prefix") or "",
+        delimiter=params.get("Delimiter") or None,
+        after_key=after_key,
+        after_version=after_version,
+        limit=limit,
+    )
 
 
 def page_size(params: Params, name: str) -> int:
@@ -115,7 +172,7 @@ def _page(objects: ObjectStore, params: Params, start_after: str | None) -> List
     )
 
 
-def _common(page: Listing, params: Params, encode: Encode) -> dict[str, Any]:
+def _common(page: Listing | VersionListing, params: Params, encode: Encode) -> dict[str, Any]:
     result: dict[str, Any] = {
         "Name": params["Bucket"],
         "Prefix": encode(params.get("Prefix") or ""),
@@ -163,6 +220,8 @@ def _to_token(last: str) -> str:
 
 def _from_token(token: str) -> str:
     try:
+        if not token:
+            raise ValueError("an empty token")
         return base64.b64decode(token, altchars=b"-_", validate=True).decode(
             "utf-8", "surrogatepass"
         )

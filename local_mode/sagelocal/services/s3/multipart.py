@@ -12,6 +12,7 @@ from sagelocal.protocol.faults import Fault, malformed_xml
 from sagelocal.services.calls import Call, Params, Result
 from sagelocal.services.s3 import checksums
 from sagelocal.services.s3.bodies import bad_checksum, promised_algorithm, receive
+from sagelocal.services.s3.bucket_documents import default_encryption
 from sagelocal.services.s3.conditions import quoted, write_check
 from sagelocal.services.s3.copy_sources import open_source
 from sagelocal.services.s3.descriptions import (
@@ -21,6 +22,7 @@ from sagelocal.services.s3.descriptions import (
     with_checksums,
 )
 from sagelocal.services.s3.faults import invalid_argument, invalid_request
+from sagelocal.services.s3.versions import read_members, written_members
 from sagelocal.store.objects import (
     ChecksumType,
     Description,
@@ -41,7 +43,8 @@ FULL_OBJECT_ONLY = ("CRC64NVME",)
 
 
 def create_multipart_upload(plane: Plane, call: Call, params: Params) -> Result:
-    description = described(call, params)
+    encryption = default_encryption(plane.objects, params["Bucket"])
+    description = described(call, params, encryption)
     algorithm, kind = _chosen_checksum(params)
     upload = plane.objects.uploads.create(
         params["Bucket"], params["Key"], replace(description, checksum_type=kind), algorithm
@@ -118,7 +121,9 @@ def upload_part_copy(plane: Plane, call: Call, params: Params) -> Result:
             digest.update(chunk)
         values = {algorithm: checksums.encode(digest)}
         part = plane.objects.uploads.put_part(upload, number, incoming, values)
+        version = read_members(plane.objects, source.info).get("VersionId")
     return {
+        **({"CopySourceVersionId": version} if version else {}),
         "CopyPartResult": {
             "ETag": quoted(part.etag),
             "LastModified": part.modified_at,
@@ -287,4 +292,5 @@ def _completed(call: Call, info: ObjectInfo) -> Result:
         "ETag": quoted(info.etag),
         **encryption_members(info.description.attributes),
         **checksum_members(info),
+        **written_members(info),
     }

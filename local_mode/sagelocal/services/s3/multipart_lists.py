@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sagelocal.services.calls import Call, Params, Result
 from sagelocal.services.s3 import checksums
 from sagelocal.services.s3.conditions import quoted
+from sagelocal.services.s3.faults import invalid_argument
 from sagelocal.services.s3.listing import Encode, encoder, page_size
 from sagelocal.services.s3.owners import owner
 from sagelocal.store.objects import Upload
@@ -51,27 +52,28 @@ def list_parts(plane: Plane, call: Call, params: Params) -> Result:
 
 def list_multipart_uploads(plane: Plane, call: Call, params: Params) -> Result:
     bucket, prefix = params["Bucket"], params.get("Prefix") or ""
+    key_marker = params.get("KeyMarker") or ""
+    # Without a key, S3 does not look at the upload.
+    id_marker = (params.get("UploadIdMarker") or "") if key_marker else ""
     plane.objects.bucket(bucket)
     encode = encoder(params)
     limit = page_size(params, "MaxUploads")
     uploads = plane.objects.uploads.list(bucket, prefix)
-    entries = _after(_rolled_up(uploads, prefix, params.get("Delimiter") or None), uploads, params)
+    entries = _after(
+        _rolled_up(uploads, prefix, params.get("Delimiter") or None), uploads, key_marker, id_marker
+    )
     page = entries[:limit]
     result: dict[str, Any] = {
         "Bucket": bucket,
-        "Prefix": encode(prefix),
-        "KeyMarker": encode(params.get("KeyMarker") or ""),
-        "UploadIdMarker": params.get("UploadIdMarker") or "",
+        "KeyMarker": encode(key_marker),
+        "UploadIdMarker": id_marker,
         "MaxUploads": limit,
         "IsTruncated": bool(page) and len(entries) > len(page),
     }
-    for name in ("Delimiter", "EncodingType"):
+    for name in ("Prefix", "Delimiter", "EncodingType"):
         if params.get(name):
-            result[name] = encode(params[name]) if name == "Delimiter" else params[name]
-    if result["IsTruncated"]:
-        last = page[-1]
-        result["NextKeyMarker"] = encode(last if isinstance(last, str) else last.key)
-        result["NextUploadIdMarker"] = "" if isinstance(last, str) else last.id
+            result[name] = params[name] if name == "EncodingType" else encode(params[name])
+    result |= _next_markers(page, encode, truncated=result["IsTruncated"])
     shown = [e for e in page if isinstance(e, Upload)]
     prefixes = [e for e in page if isinstance(e, str)]
     if shown:
@@ -79,6 +81,16 @@ def list_multipart_uploads(plane: Plane, call: Call, params: Params) -> Result:
     if prefixes:
         result["CommonPrefixes"] = [{"Prefix": encode(text)} for text in prefixes]
     return result
+
+
+def _next_markers(
+    page: Sequence[Upload | str], encode: Encode, *, truncated: bool
+) -> dict[str, str]:
+    """Where the page ends. S3 tells it of the last page too, unless that ends with a prefix."""
+    last = page[-1] if page else ""
+    if isinstance(last, Upload):
+        return {"NextKeyMarker": encode(last.key), "NextUploadIdMarker": last.id}
+    return {"NextKeyMarker": encode(last) if truncated else "", "NextUploadIdMarker": ""}
 
 
 def _rolled_up(uploads: Sequence[Upload], prefix: str, delimiter: str | None) -> list[Upload | str]:
@@ -96,13 +108,13 @@ def _rolled_up(uploads: Sequence[Upload], prefix: str, delimiter: str | None) ->
 
 
 def _after(
-    entries: Sequence[Upload | str], uploads: Sequence[Upload], params: Params
+    entries: Sequence[Upload | str], uploads: Sequence[Upload], key: str, upload_id: str
 ) -> Sequence[Upload | str]:
     """What comes behind the marker: a key, or one of several uploads to that key."""
-    key = params.get("KeyMarker")
     if not key:
         return entries
-    upload_id = params.get("UploadIdMarker") or None
+    if any(upload.id == upload_id and upload.key != key for upload in uploads):
+        raise invalid_argument("Invalid uploadId marker", "upload-id-marker", upload_id)
     ids = [upload.id for upload in uploads if upload.key == key]
     passed = set(ids[: ids.index(upload_id) + 1]) if upload_id in ids else set(ids)
     return [

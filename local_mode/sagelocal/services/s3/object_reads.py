@@ -16,7 +16,8 @@ from sagelocal.services.s3.descriptions import (
     stored_members,
 )
 from sagelocal.services.s3.faults import invalid_argument, invalid_request
-from sagelocal.store.objects import ObjectInfo, ObjectPart, ObjectStore
+from sagelocal.services.s3.versions import chosen, read_members
+from sagelocal.store.objects import NoSuchKey, NoSuchVersion, ObjectInfo, ObjectPart, ObjectStore
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
@@ -76,7 +77,7 @@ class Selection:
 
 
 def get_object(plane: Plane, call: Call, params: Params) -> Result:
-    info, file = plane.objects.read(params["Bucket"], params["Key"])
+    info, file = _open(plane.objects, call, params)
     try:
         check_not_archived(info)
         selection, members = _answer(plane.objects, info, params)
@@ -86,15 +87,29 @@ def get_object(plane: Plane, call: Call, params: Params) -> Result:
     return {**members, "Body": FileSlice(file, selection.start, selection.size)}
 
 
+def _open(objects: ObjectStore, call: Call, params: Params) -> tuple[ObjectInfo, BinaryIO]:
+    version = params.get("VersionId")
+    if version is None:
+        return objects.read(params["Bucket"], params["Key"])
+    info = chosen(objects, call, params)
+    try:
+        return info, objects.open(info)
+    except NoSuchKey as error:
+        raise NoSuchVersion(info.bucket, info.key, version) from error
+
+
 def head_object(plane: Plane, call: Call, params: Params) -> Result:
-    info = plane.objects.get(params["Bucket"], params["Key"])
+    info = chosen(plane.objects, call, params)
     return _answer(plane.objects, info, params)[1]
 
 
 def get_object_attributes(plane: Plane, call: Call, params: Params) -> Result:
-    info = plane.objects.get(params["Bucket"], params["Key"])
+    info = chosen(plane.objects, call, params)
     wanted = params["ObjectAttributes"]
-    result: dict[str, Any] = {"LastModified": info.modified_at}
+    result: dict[str, Any] = {
+        "LastModified": info.modified_at,
+        **read_members(plane.objects, info),
+    }
     if "ETag" in wanted:
         result["ETag"] = info.etag
     if "Checksum" in wanted and info.checksums:
@@ -141,7 +156,7 @@ def _answer(
     """Which bytes are due, and everything that is said of them."""
     check_read(info, params)
     selection = _select(objects, info, params)
-    members = stored_members(info)
+    members = {**stored_members(info), **read_members(objects, info)}
     for parameter, member in OVERRIDES.items():
         if params.get(parameter) is not None:
             members[member] = params[parameter]

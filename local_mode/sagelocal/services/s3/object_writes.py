@@ -9,6 +9,7 @@ from sagelocal.protocol.faults import Fault, malformed_xml
 from sagelocal.services.calls import Call, Params, Result
 from sagelocal.services.s3 import checksums
 from sagelocal.services.s3.bodies import receive
+from sagelocal.services.s3.bucket_documents import default_encryption
 from sagelocal.services.s3.conditions import quoted, write_check
 from sagelocal.services.s3.copy_sources import CopySource, open_source
 from sagelocal.services.s3.descriptions import (
@@ -22,9 +23,19 @@ from sagelocal.services.s3.descriptions import (
     user_metadata,
     with_checksums,
 )
-from sagelocal.services.s3.faults import invalid_argument, invalid_request
+from sagelocal.services.s3.faults import invalid_argument, invalid_request, no_such_version
+from sagelocal.services.s3.versions import read_members, written_members
 from sagelocal.store.object_files import Incoming
-from sagelocal.store.objects import DEFAULT_CONTENT_TYPE, Description, ObjectInfo, ObjectStore
+from sagelocal.store.objects import (
+    DEFAULT_CONTENT_TYPE,
+    Check,
+    DeleteMarker,
+    Description,
+    NoSuchVersion,
+    ObjectInfo,
+    ObjectStore,
+    is_version_id,
+)
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
@@ -37,10 +48,9 @@ CHANGES = ("StorageClass", "ServerSideEncryption", "SSEKMSKeyId", "WebsiteRedire
 
 def put_object(plane: Plane, call: Call, params: Params) -> Result:
     bucket, key = params["Bucket"], params["Key"]
-    description = described(call, params)
+    # This also asks for the bucket, before gigabytes are read that nobody will have.
+    description = described(call, params, default_encryption(plane.objects, bucket))
     check = write_check(key, params)
-    # Before gigabytes are read that nobody will have.
-    plane.objects.bucket(bucket)
     with plane.objects.incoming() as incoming:
         values = receive(call.headers, params, incoming)
         info = plane.objects.put(
@@ -54,16 +64,17 @@ def put_object(plane: Plane, call: Call, params: Params) -> Result:
         "ETag": quoted(info.etag),
         **encryption_members(info.description.attributes),
         **checksum_members(info),
+        **written_members(info),
     }
 
 
 def copy_object(plane: Plane, call: Call, params: Params) -> Result:
     check_storage(params)
     check = write_check(params["Key"], params)
-    plane.objects.bucket(params["Bucket"])
+    storage = storage_attributes(params, default_encryption(plane.objects, params["Bucket"]))
     with open_source(plane.objects, params) as source, plane.objects.incoming() as incoming:
-        _check_changes(source.info, params)
-        description = _copied_description(call, params, source.info)
+        _check_changes(source, params)
+        description = _copied_description(call, params, source.info, storage)
         algorithm = _copied_algorithm(params, source.info)
         etag, values = _copy_bytes(source, incoming, algorithm)
         info = plane.objects.put(
@@ -81,11 +92,19 @@ def copy_object(plane: Plane, call: Call, params: Params) -> Result:
             **checksum_members(info),
         },
         **encryption_members(info.description.attributes),
+        **_source_version(plane.objects, source.info),
+        **written_members(info),
     }
 
 
-def _check_changes(source: ObjectInfo, params: Params) -> None:
-    same = (source.bucket, source.key) == (params["Bucket"], params["Key"])
+def _source_version(objects: ObjectStore, source: ObjectInfo) -> dict[str, Any]:
+    members = read_members(objects, source)
+    return {"CopySourceVersionId": members["VersionId"]} if members else {}
+
+
+def _check_changes(source: CopySource, params: Params) -> None:
+    info = source.info
+    same = (info.bucket, info.key) == (params["Bucket"], params["Key"]) and not source.by_version
     replaced = _directive(params, "MetadataDirective") == "REPLACE"
     if same and not replaced and not any(params.get(member) for member in CHANGES):
         raise invalid_request(
@@ -95,9 +114,10 @@ def _check_changes(source: ObjectInfo, params: Params) -> None:
         )
 
 
-def _copied_description(call: Call, params: Params, source: ObjectInfo) -> Description:
+def _copied_description(
+    call: Call, params: Params, source: ObjectInfo, storage: Mapping[str, str]
+) -> Description:
     """Metadata and tags come from the source or from the request; storage never comes along."""
-    storage = storage_attributes(params)
     if _directive(params, "TaggingDirective") == "REPLACE":
         tags = header_tags(params)
     else:
@@ -157,10 +177,24 @@ def _copy_bytes(
 
 
 def delete_object(plane: Plane, call: Call, params: Params) -> Result:
-    plane.objects.delete(
-        params["Bucket"], params["Key"], check=_delete_check(params["Key"], params.get("IfMatch"))
-    )
-    return {}
+    bucket, key, version = params["Bucket"], params["Key"], params.get("VersionId")
+    check = _delete_check(key, params.get("IfMatch"))
+    if version is None:
+        marker = plane.objects.delete(bucket, key, check=check)
+        return {"DeleteMarker": True, "VersionId": marker.version} if marker else {}
+    is_marker = _delete_version(plane.objects, bucket, key, version, check)
+    return {"VersionId": version, **({"DeleteMarker": True} if is_marker else {})}
+
+
+def _delete_version(
+    objects: ObjectStore, bucket: str, key: str, version: str, check: Check | None
+) -> bool:
+    """Delete a version for good, if it is there; whether it was a delete marker."""
+    try:
+        gone = objects.delete_version(bucket, key, version, check=check)
+    except NoSuchVersion:
+        return False
+    return isinstance(gone, DeleteMarker)
 
 
 def _delete_check(key: str, etag: str | None) -> Callable[[ObjectInfo | None], None] | None:
@@ -177,8 +211,10 @@ def delete_objects(plane: Plane, call: Call, params: Params) -> Result:
     deleted: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for identifier in identifiers:
-        error = _delete_one(plane.objects, params["Bucket"], identifier)
-        (errors if error else deleted).append(error or _named(identifier))
+        try:
+            deleted.append(_delete_one(plane.objects, params["Bucket"], identifier))
+        except Fault as fault:
+            errors.append({**_named(identifier), "Code": fault.code, "Message": fault.message})
     result: dict[str, Any] = {}
     if deleted and not request.get("Quiet"):
         result["Deleted"] = deleted
@@ -199,16 +235,18 @@ def _named(identifier: Mapping[str, Any]) -> dict[str, Any]:
     return {name: identifier[name] for name in ("Key", "VersionId") if identifier.get(name)}
 
 
-def _delete_one(
-    objects: ObjectStore, bucket: str, identifier: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """Delete one of many; the entry for Errors if that is refused."""
-    key = identifier["Key"]
-    if identifier.get("VersionId") not in (None, "", "null"):
-        message = "The specified version does not exist."
-        return {**_named(identifier), "Code": "NoSuchVersion", "Message": message}
-    try:
-        objects.delete(bucket, key, check=_delete_check(key, identifier.get("ETag")))
-    except Fault as fault:
-        return {**_named(identifier), "Code": fault.code, "Message": fault.message}
-    return None
+def _delete_one(objects: ObjectStore, bucket: str, identifier: Mapping[str, Any]) -> dict[str, Any]:
+    """Delete one of many; its entry among the deleted. Raises Fault."""
+    key, version = identifier["Key"], identifier.get("VersionId")
+    check = _delete_check(key, identifier.get("ETag"))
+    entry = _named(identifier)
+    if not version:
+        marker = objects.delete(bucket, key, check=check)
+        if marker:
+            entry |= {"DeleteMarker": True, "DeleteMarkerVersionId": marker.version}
+        return entry
+    if not is_version_id(version):
+        raise no_such_version(key, version)
+    if _delete_version(objects, bucket, key, version, check):
+        entry |= {"DeleteMarker": True, "DeleteMarkerVersionId": version}
+    return entry

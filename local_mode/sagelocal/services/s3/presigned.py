@@ -1,7 +1,8 @@
 """Presigned URLs: whether one may be used, and still.
 
-The signature itself cannot be verified, because any secret key is accepted here; its form and its
-life span are, so that a URL that would be refused in the cloud is refused here as well.
+The signature itself cannot be verified, because any secret key is accepted here; its form, its life
+span and which headers it covers are, so that a URL that would be refused in the cloud is refused
+here as well.
 
 Sources: Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters (AWS Signature
 Version 4)" and "Signing and Authenticating REST Requests" (version 2).
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
 from sagelocal.protocol.faults import Fault
+from sagelocal.protocol.http import Headers
 
 MAX_SECONDS = 604_800
 CLOCK_SKEW_SECONDS = 900
@@ -26,19 +28,23 @@ SIGV4_PARAMETERS = (
     "X-Amz-SignedHeaders",
     "X-Amz-Expires",
 )
+# What clients add to every request, whoever signed it.
+UNSIGNED_HEADERS = ("x-amz-content-sha256", "x-amz-date", "x-amz-user-agent")
 SIGV2_PARAMETERS = ("AWSAccessKeyId", "Signature", "Expires")
 
 
-def check_presigned(query: str, now: float) -> None:
+def check_presigned(query: str, headers: Headers, now: float) -> None:
     """Raise the Fault that S3 answers to a presigned query that is malformed or out of its time.
 
-    `now` is seconds since 1970. A query that carries no signature passes.
+    So it does to one that was signed with other headers than these, which include those that are
+    in the query. `now` is seconds since 1970. A query that carries no signature passes.
     """
     if "X-Amz-" not in query and "Signature" not in query and "AWSAccessKeyId" not in query:
         return
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     if "X-Amz-Algorithm" in parameters or "X-Amz-Signature" in parameters:
         _check_version_4(parameters, now)
+        _check_headers(parameters, headers)
     elif "Signature" in parameters or "AWSAccessKeyId" in parameters:
         _check_version_2(parameters, now)
 
@@ -58,6 +64,27 @@ def _check_version_4(parameters: Mapping[str, str], now: float) -> None:
     if signed_at.timestamp() - now > CLOCK_SKEW_SECONDS:
         raise Fault("AccessDenied", "Request is not yet valid", status=403)
     _check_expiry(signed_at + timedelta(seconds=lifetime), now, {"X-Amz-Expires": str(lifetime)})
+
+
+def _check_headers(parameters: Mapping[str, str], headers: Headers) -> None:
+    """Every header that was signed is there, and every one of Amazon's that is there was signed."""
+    signed = parameters["X-Amz-SignedHeaders"].lower().split(";")
+    if any(name not in headers for name in signed if name != "host"):
+        raise Fault(
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. Check "
+            "your key and signing method.",
+            status=403,
+        )
+    known = {*signed, *(name.lower() for name in parameters), *UNSIGNED_HEADERS}
+    extra = [name for name in headers if name.startswith("x-amz-") and name not in known]
+    if extra:
+        raise Fault(
+            "AccessDenied",
+            "There were headers present in the request which were not signed",
+            status=403,
+            members={"HeadersNotSigned": ", ".join(extra)},
+        )
 
 
 def _signing_time(text: str) -> datetime:

@@ -13,8 +13,14 @@ MAX_KEY_CHARACTERS = 128
 MAX_VALUE_CHARACTERS = 256
 
 
-def check_tags(pairs: Sequence[tuple[str, str]], *, of_bucket: bool = False) -> None:
-    """Raise the Fault for a tag set that S3 refuses."""
+SYSTEM_TAG = "System tags cannot be added/updated by requester"
+SYSTEM_TAG_IN_HEADER = "Your TagKey cannot be prefixed with aws:"
+
+
+def check_tags(
+    pairs: Sequence[tuple[str, str]], *, of_bucket: bool = False, system_tag: str = SYSTEM_TAG
+) -> None:
+    """Raise the Fault for a tag set that S3 refuses; `system_tag` is what it says of AWS's own."""
     limit = MAX_BUCKET_TAGS if of_bucket else MAX_OBJECT_TAGS
     if len(pairs) > limit:
         thing = "Bucket" if of_bucket else "Object"
@@ -22,16 +28,16 @@ def check_tags(pairs: Sequence[tuple[str, str]], *, of_bucket: bool = False) -> 
     if len({key for key, _ in pairs}) < len(pairs):
         raise Fault("InvalidTag", "Cannot provide multiple Tags with the same key")
     for key, value in pairs:
-        _check_tag(key, value)
+        _check_tag(key, value, system_tag)
 
 
-def _check_tag(key: str, value: str) -> None:
+def _check_tag(key: str, value: str, system_tag: str) -> None:
     if not 0 < len(key) <= MAX_KEY_CHARACTERS:
         raise Fault(
             "InvalidTag", "The TagKey you have provided is invalid", members={"TagKey": key}
         )
     if key.startswith("aws:"):
-        raise Fault("InvalidTag", "System tags cannot be added/updated by requester")
+        raise Fault("InvalidTag", system_tag)
     if len(value) > MAX_VALUE_CHARACTERS:
         raise Fault(
             "InvalidTag",

@@ -10,37 +10,37 @@ from sagelocal.services.calls import Call, Params, Result
 from sagelocal.services.s3.descriptions import check_acl
 from sagelocal.services.s3.owners import access_control
 from sagelocal.services.s3.tag_sets import from_wire, to_wire
+from sagelocal.services.s3.versions import chosen, read_members
 
 if TYPE_CHECKING:
     from sagelocal.services.plane import Plane
 
 
 def get_object_tagging(plane: Plane, call: Call, params: Params) -> Result:
-    info = plane.objects.get(params["Bucket"], params["Key"])
-    return {"TagSet": to_wire(info.tags)}
+    info = chosen(plane.objects, call, params)
+    return {"TagSet": to_wire(info.tags), **read_members(plane.objects, info)}
 
 
 def put_object_tagging(plane: Plane, call: Call, params: Params) -> Result:
-    _replace_tags(plane, params, from_wire(params["Tagging"].get("TagSet", [])))
-    return {}
+    return _replace_tags(plane, call, params, from_wire(params["Tagging"].get("TagSet", [])))
 
 
 def delete_object_tagging(plane: Plane, call: Call, params: Params) -> Result:
-    _replace_tags(plane, params, {})
-    return {}
+    return _replace_tags(plane, call, params, {})
 
 
-def _replace_tags(plane: Plane, params: Params, tags: Mapping[str, str]) -> None:
-    info = plane.objects.get(params["Bucket"], params["Key"])
+def _replace_tags(plane: Plane, call: Call, params: Params, tags: Mapping[str, str]) -> Result:
+    info = chosen(plane.objects, call, params)
     plane.objects.describe(info, replace(info.description, tags=tags))
+    return read_members(plane.objects, info)
 
 
 def get_object_acl(plane: Plane, call: Call, params: Params) -> Result:
-    plane.objects.get(params["Bucket"], params["Key"])
+    chosen(plane.objects, call, params)
     return access_control(call.scope)
 
 
 def put_object_acl(plane: Plane, call: Call, params: Params) -> Result:
-    plane.objects.get(params["Bucket"], params["Key"])
+    chosen(plane.objects, call, params)
     check_acl(params)
     return {}

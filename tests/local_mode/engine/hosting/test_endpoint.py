@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -71,13 +70,6 @@ def test_containers_log_to_a_stream_of_their_instance(hosting: Any) -> None:
     assert stream.startswith("AllTraffic/i-")
     assert lines[0] == "starting with"
     assert lines[1].startswith("healthy at ")
-
-
-def test_an_endpoint_is_in_service_soon_after_its_first_healthy_ping(hosting: Any) -> None:
-    hosting.deploy("echo", hosting.container(START="slow:1.5"))
-    in_service_at = time.time()
-    (lines,) = hosting.log_lines("echo").values()
-    assert in_service_at - float(lines[1].removeprefix("healthy at ")) < 0.5
 
 
 def test_a_deleted_endpoint_is_gone_at_once_and_its_name_is_free(hosting: Any) -> None:

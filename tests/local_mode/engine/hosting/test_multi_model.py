@@ -278,9 +278,19 @@ def test_an_image_without_the_label_is_refused_by_create_model(
     }
 
 
-def test_a_prefix_with_nothing_below_it_is_refused_by_create_model(many: Many) -> None:
-    container = {**many.container, "ModelDataUrl": "s3://models/nothing/here/"}
-    with pytest.raises(ClientError, match="Could not find model data at s3://models/nothing/here/"):
+def test_an_endpoint_may_be_there_before_its_models_are(many: Many) -> None:
+    many.hosting.deploy("later", {**many.container, "ModelDataUrl": "s3://models/later/"})
+    later = Many(many.hosting, "later", "later/")
+    assert "later/first.tar.gz" in later.refused("first.tar.gz")["Error"]["Message"]
+    later.put("first.tar.gz", word="first")
+    assert later.invoke("first.tar.gz") == "first: hello"
+
+
+def test_a_bucket_that_is_not_there_is_refused_by_create_model(many: Many) -> None:
+    container = {**many.container, "ModelDataUrl": "s3://no-such-bucket/models/"}
+    with pytest.raises(
+        ClientError, match="Could not find model data at s3://no-such-bucket/models"
+    ):
         many.hosting.configure("nothing", container)
 
 

@@ -173,7 +173,7 @@ def test_weights_and_counts_can_be_retained_by_an_update(hosting: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"VariantName": "Other"}, "has no production variant Other; it has AllTraffic"),
+        ({"VariantName": "Other"}, "is/are not present within endpoint config"),
         ({"VariantName": "AllTraffic", "DesiredInstanceCount": 0}, "must be at least 1"),
     ],
 )

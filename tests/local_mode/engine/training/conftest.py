@@ -326,11 +326,9 @@ def open_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Opens benches on one data directory, one after the other."""
     benches: list[Bench] = []
 
-    def open_bench(grace_seconds: float = 20.0) -> Bench:
-        bench = Bench(
-            tmp_path / "data",
-            Settings(tmp_path / "data", training_stop_grace_seconds=grace_seconds),
-        )
+    def open_bench(grace_seconds: float = 20.0, **settings: Any) -> Bench:
+        data = tmp_path / "data"
+        bench = Bench(data, Settings(data, training_stop_grace_seconds=grace_seconds, **settings))
         benches.append(bench)
         return bench
 

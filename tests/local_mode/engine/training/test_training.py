@@ -396,16 +396,6 @@ def test_a_custom_entry_point_takes_the_place_of_train(bench: Any) -> None:
     assert json.loads(bench.lines(job)[0]) == ["a", "--b"]
 
 
-def test_adds_less_than_half_a_second_to_the_container(bench: Any) -> None:
-    bench.put("train/a.csv")
-    image = bench.image("(base / 'model/w').write_text('w')")
-    started = time.monotonic()
-    job = bench.run("job", image, InputDataConfig=[channel("train", "s3://bucket/train/")])
-    total = time.monotonic() - started
-    training = next(t for t in job.transitions if t.status == "Training")
-    assert total - (training.ended_at - training.started_at) < 0.5
-
-
 def test_another_version_is_said_in_the_first_line_of_the_first_host(
     bench: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -55,12 +55,17 @@ def test_the_location_must_fit_the_endpoint(server: Any, s3: Any, refused: Refus
         )
     )
     assert error["Code"] == "IllegalLocationConstraintException"
-    error = refused(
-        lambda: s3.create_bucket(
-            Bucket=new_name(), CreateBucketConfiguration={"LocationConstraint": "nowhere"}
+    for client, region, code in (
+        (s3, "nowhere", "InvalidLocationConstraint"),
+        (s3, "us-east-1", "InvalidLocationConstraint"),
+        (there, "us-east-1", "IllegalLocationConstraintException"),
+    ):
+        error = refused(
+            lambda c=client, r=region: c.create_bucket(
+                Bucket=new_name(), CreateBucketConfiguration={"LocationConstraint": r}
+            )
         )
-    )
-    assert error["Code"] == "InvalidLocationConstraint"
+        assert code == error["Code"]
 
 
 @pytest.mark.parametrize(
@@ -113,13 +118,18 @@ def test_configurations_are_given_back_as_they_were_put(
     s3: Any, bucket: str, refused: Refused
 ) -> None:
     tags = [{"Key": "team", "Value": "ml"}]
-    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    put = s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    assert put["ResponseMetadata"]["HTTPStatusCode"] == 204
     assert tags == s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": []})
+    assert refused(lambda: s3.get_bucket_tagging(Bucket=bucket))["Code"] == "NoSuchTagSet"
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
     s3.delete_bucket_tagging(Bucket=bucket)
     assert refused(lambda: s3.get_bucket_tagging(Bucket=bucket))["Code"] == "NoSuchTagSet"
 
     policy = '{"Version": "2012-10-17", "Statement": []}'
-    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    put = s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert put["ResponseMetadata"]["HTTPStatusCode"] == 204
     assert policy == s3.get_bucket_policy(Bucket=bucket)["Policy"]
     error = refused(lambda: s3.put_bucket_policy(Bucket=bucket, Policy="no json"))
     assert error["Code"] == "MalformedPolicy"
@@ -134,6 +144,31 @@ def test_configurations_are_given_back_as_they_were_put(
     cors = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]
     s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": cors})
     assert cors == s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
+
+
+def test_objects_are_said_to_be_encrypted_as_their_bucket_has_it(
+    s3: Any, bucket: str, refused: Refused
+) -> None:
+    def put(*rules: dict[str, Any]) -> None:
+        s3.put_bucket_encryption(
+            Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": list(rules)}
+        )
+
+    key = "arn:aws:kms:us-east-1:000000000000:key/k"
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    put({"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True})
+    s3.put_object(Bucket=bucket, Key="k", Body=b"")
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
+    for name in ("k", "copy"):
+        head = s3.head_object(Bucket=bucket, Key=name)
+        told = head["ServerSideEncryption"], head["SSEKMSKeyId"], head["BucketKeyEnabled"]
+        assert told == ("aws:kms", key, True)
+    own = s3.put_object(Bucket=bucket, Key="own", Body=b"", ServerSideEncryption="AES256")
+    assert (own["ServerSideEncryption"], "SSEKMSKeyId" in own) == ("AES256", False)
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert refused(lambda: put(rule, rule))["Code"] == "MalformedXML"
+    rule = {"ApplyServerSideEncryptionByDefault": {**default, "SSEAlgorithm": "AES256"}}
+    assert refused(lambda: put(rule))["Code"] == "InvalidArgument"
 
 
 def test_new_buckets_have_s3s_defaults(s3: Any, bucket: str, refused: Refused) -> None:
@@ -154,16 +189,11 @@ def test_new_buckets_have_s3s_defaults(s3: Any, bucket: str, refused: Refused) -
     ]
 
 
-def test_versioning_is_refused_rather_than_ignored(s3: Any, bucket: str, refused: Refused) -> None:
+def test_object_lock_is_refused_rather_than_ignored(s3: Any, refused: Refused) -> None:
     error = refused(
-        lambda: s3.put_bucket_versioning(
-            Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
-        )
+        lambda: s3.create_bucket(Bucket="a-locked-one", ObjectLockEnabledForBucket=True)
     )
     assert (error["Code"], error["Status"]) == ("NotImplemented", 400)
-    assert "one version" in error["Message"]
-    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
-    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Suspended"
 
 
 def test_ownership_that_brings_acls_is_refused(s3: Any, bucket: str, refused: Refused) -> None:
@@ -174,4 +204,7 @@ def test_ownership_that_brings_acls_is_refused(s3: Any, bucket: str, refused: Re
     put("BucketOwnerEnforced")
     assert refused(lambda: put("ObjectWriter"))["Code"] == "NotImplemented"
     error = refused(lambda: s3.create_bucket(Bucket="a-public-one", ACL="public-read"))
+    assert error["Code"] == "InvalidBucketAclWithObjectOwnership"
+    s3.create_bucket(Bucket="a-private-one", ACL="private")
+    error = refused(lambda: s3.put_bucket_acl(Bucket="a-private-one", ACL="private"))
     assert error["Code"] == "AccessControlListNotSupported"

@@ -107,7 +107,12 @@ def test_asking_for_nothing_gives_nothing(s3: Any, filled: str) -> None:
 def test_arguments_that_cannot_be_are_refused(
     s3: Any, filled: str, refused: Callable[..., dict[str, Any]]
 ) -> None:
-    for arguments in ({"MaxKeys": -1}, {"ContinuationToken": "#"}, {"EncodingType": "rot13"}):
+    for arguments in (
+        {"MaxKeys": -1},
+        {"ContinuationToken": "#"},
+        {"ContinuationToken": ""},
+        {"EncodingType": "rot13"},
+    ):
         error = refused(lambda a=arguments: s3.list_objects_v2(Bucket=filled, **a))
         assert error["Code"] == "InvalidArgument", arguments
     error = refused(lambda: s3.list_objects_v2(Bucket="no-such-bucket"))

@@ -286,3 +286,25 @@ def test_a_part_must_have_the_uploads_kind_of_checksum(
         },
     )
     assert (trailing.status, b"actual checksum Type: crc32" in trailing.body) == (400, True)
+
+
+def test_a_list_of_uploads_tells_where_it_ends_also_on_its_last_page(
+    s3: Any, bucket: str, refused: Refused
+) -> None:
+    empty = s3.list_multipart_uploads(Bucket=bucket)
+    assert (empty["NextKeyMarker"], empty["NextUploadIdMarker"], "Prefix" in empty) == (
+        "",
+        "",
+        False,
+    )
+    ids = [s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"] for key in ("a", "b/c")]
+    whole = s3.list_multipart_uploads(Bucket=bucket)
+    assert (whole["NextKeyMarker"], whole["NextUploadIdMarker"]) == ("b/c", ids[1])
+    rolled = s3.list_multipart_uploads(Bucket=bucket, Prefix="b", Delimiter="/")
+    assert (rolled["NextKeyMarker"], rolled["NextUploadIdMarker"]) == ("", "")
+    no_key = s3.list_multipart_uploads(Bucket=bucket, UploadIdMarker=ids[0])
+    assert (no_key["UploadIdMarker"], len(no_key["Uploads"])) == ("", 2)
+    error = refused(
+        lambda: s3.list_multipart_uploads(Bucket=bucket, KeyMarker="a", UploadIdMarker=ids[1])
+    )
+    assert (error["Code"], error["Message"]) == ("InvalidArgument", "Invalid uploadId marker")

@@ -311,6 +311,15 @@ def test_attributes_of_an_object_are_told(s3: Any, bucket: str) -> None:
     assert "ObjectParts" not in answer
 
 
+def test_attributes_that_are_not_named_are_asked_for_rather_than_the_object_sent(
+    server: Any, s3: Any, bucket: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=BODY)
+    answer = server.request("GET", f"/{bucket}/key?attributes")
+    assert answer.status == 400
+    assert b"<Code>InvalidArgument</Code>" in answer.body
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -320,6 +329,7 @@ def test_attributes_of_an_object_are_told(s3: Any, bucket: str) -> None:
         ({"ACL": "public-read"}, "AccessControlListNotSupported"),
         ({"ExpectedBucketOwner": "111122223333"}, "AccessDenied"),
         ({"Tagging": "a=1&a=2"}, "InvalidTag"),
+        ({"Tagging": "aws:a=1"}, "InvalidTag"),
         ({"ServerSideEncryption": "rot13"}, "InvalidArgument"),
         ({"IfNoneMatch": '"etag"'}, "NotImplemented"),
     ],

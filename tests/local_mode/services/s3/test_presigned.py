@@ -97,3 +97,44 @@ def test_a_malformed_version_2_query_is_denied(
     )
     answer = server.request("GET", altered(url, **changes))
     assert (answer.status, b"<Code>AccessDenied</Code>" in answer.body) == (403, True)
+
+
+def test_what_the_query_says_counts_as_headers(server: Any, s3: Any, bucket: str) -> None:
+    signer = server.client(signature_version="s3")
+    url = signer.generate_presigned_url(
+        "put_object",
+        {
+            "Bucket": bucket,
+            "Key": "key",
+            "Metadata": {"venue": "123"},
+            "ContentType": "text/csv",
+            "Tagging": "a=1",
+        },
+    )
+    assert server.request("PUT", target(url), b"content").status == 200
+    head = s3.head_object(Bucket=bucket, Key="key")
+    assert (head["Metadata"], head["ContentType"], head["TagCount"]) == (
+        {"venue": "123"},
+        "text/csv",
+        1,
+    )
+    copy = {"Bucket": bucket, "Key": "copy", "CopySource": f"{bucket}/key"}
+    url = signer.generate_presigned_url("copy_object", copy)
+    assert b"CopyObjectResult" in server.request("PUT", target(url)).body
+    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"content"
+
+
+def test_a_url_is_used_with_the_headers_that_were_signed(server: Any, s3: Any, bucket: str) -> None:
+    signer = server.client(signature_version="s3v4")
+    parameters = {"Bucket": bucket, "Key": "key", "Metadata": {"venue": "123"}}
+    path = target(signer.generate_presigned_url("put_object", parameters))
+    signed = {"x-amz-meta-venue": "123"}
+    assert server.request("PUT", path, b"content", signed).status == 200
+    assert s3.head_object(Bucket=bucket, Key="key")["Metadata"] == {"venue": "123"}
+    answer = server.request("PUT", path, b"other")
+    assert answer.status == 403
+    assert b"<Code>SignatureDoesNotMatch</Code>" in answer.body
+    answer = server.request("PUT", path, b"other", {**signed, "x-amz-meta-b": "2"})
+    assert answer.status == 403
+    assert b"<HeadersNotSigned>x-amz-meta-b</HeadersNotSigned>" in answer.body
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"content"

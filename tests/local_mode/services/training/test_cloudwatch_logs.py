@@ -109,6 +109,13 @@ def test_a_filter_finds_terms_in_all_streams(training: Any, stream: str) -> None
     found = training.logs.filter_log_events(logGroupName=GROUP, filterPattern="7")["events"]
     assert [event["message"] for event in found] == ["7", "17", "the number 7"]
     assert len({event["eventId"] for event in found}) == 3
+    for pattern, messages_found in (
+        ("number -none", ["the number 7"]),
+        ("?none ?17", ["17", "none"]),
+        ('?"number 7" ?none the', ["the number 7"]),
+    ):
+        page = training.logs.filter_log_events(logGroupName=GROUP, filterPattern=pattern)
+        assert messages_found == [event["message"] for event in page["events"]], pattern
     pages = training.logs.get_paginator("filter_log_events").paginate(
         logGroupName=GROUP, logStreamNames=[stream], PaginationConfig={"PageSize": 4}
     )
@@ -137,6 +144,16 @@ def test_groups_are_those_that_have_logs(training: Any, stream: str) -> None:
             "InvalidParameterException",
         ),
         ("get_log_events", {"logStreamName": "x"}, "InvalidParameterException"),
+        (
+            "describe_log_streams",
+            {"logGroupName": GROUP, "logStreamNamePrefix": "c", "orderBy": "LastEventTime"},
+            "InvalidParameterException",
+        ),
+        (
+            "filter_log_events",
+            {"logGroupName": GROUP, "logStreamNamePrefix": "c", "logStreamNames": ["c"]},
+            "InvalidParameterException",
+        ),
     ],
 )
 def test_says_what_it_does_not_find(
@@ -145,6 +162,14 @@ def test_says_what_it_does_not_find(
     with pytest.raises(ClientError) as error:
         getattr(training.logs, operation)(**parameters)
     assert error.value.response["Error"]["Code"] == code
+
+
+def test_says_whether_it_is_the_group_or_the_stream_that_is_not_there(
+    training: Any, stream: str
+) -> None:
+    for group, missing in (("/nobody", "group"), (GROUP, "stream")):
+        with pytest.raises(ClientError, match=f"The specified log {missing} does not exist"):
+            training.logs.get_log_events(logGroupName=group, logStreamName="nobody")
 
 
 def test_a_token_of_somebody_else_is_refused(training: Any, stream: str) -> None:

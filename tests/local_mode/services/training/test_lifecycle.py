@@ -134,6 +134,17 @@ def test_the_price_of_spot_is_a_setting(start_training: Callable[..., Any]) -> N
     assert job["BillableTimeInSeconds"] == 1
 
 
+def test_pretrained_networks_are_a_folder_that_jobs_read(
+    start_training: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "networks" / "resnet-18").mkdir(parents=True)
+    (tmp_path / "networks" / "resnet-18" / "weights").write_text("learned elsewhere")
+    training = start_training(pretrained_models_dir=str(tmp_path / "networks"))
+    script = 'print((base / "pretrained/resnet-18/weights").read_text())'
+    assert training.run("job", script)["TrainingJobStatus"] == "Completed"
+    assert "learned elsewhere" in training.lines("job")
+
+
 def test_what_cannot_be_interrupted_is_told_why(training: Any) -> None:
     training.run("on-demand")
     for name, body, content_type, status, code, words in (

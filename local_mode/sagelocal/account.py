@@ -1,6 +1,11 @@
-"""Where things are launched: an AWS account by ordinary credentials, or this machine's plane.
+"""An AWS account by ordinary credentials, or this machine's plane, and what they say no with.
 
 Every call goes through `Account.call`, which turns botocore's errors into words with a next step.
+
+CloudError        the text is for the user: what happened, with which value, and the next step
+  Unreachable     nobody answered; somebody may, later
+  Refused         the service said no; `code` is its error code
+  NotThere        what was named does not exist
 """
 
 from __future__ import annotations
@@ -28,19 +33,23 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from sagelocal.cloud.errors import CloudError, NotThere, Refused
-
 LOCAL_KEY = "sagelocal"
 LOCAL_REGION = "us-east-1"
 _CREDENTIALS_STEP = (
     "Run `aws configure` or `aws sso login`, set AWS_PROFILE or --profile, or set "
-    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; --here needs none."
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. This machine's plane needs none: --here, or "
+    "`sagelocal exec -- COMMAND`."
+)
+_NO_REGION = (
+    "no AWS region: set AWS_REGION or --region, run `aws configure`, or say `region` in a spec"
 )
 _BAD_KEYS = {
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "RequestExpired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
@@ -48,6 +57,28 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperatio
 _ABSENT = {"404", "NoSuchBucket", "NoSuchKey", "NoSuchEntity", "ResourceNotFound", "NotFound"}
 
 _NOT_FOUND = re.compile(r"could not find|not found", re.IGNORECASE)
+_SERVICE_NAMES = {"sagemaker": "SageMaker", "ecr": "ECR"}
+
+
+class CloudError(Exception):
+    """The text is for the user, with the next step."""
+
+
+class Unreachable(CloudError):
+    """Nobody answered."""
+
+
+class Refused(CloudError):
+    """The service's refusal. `said` are its own words."""
+
+    def __init__(self, code: str, text: str, said: str = "") -> None:
+        self.code = code
+        self.said = said
+        super().__init__(text)
+
+
+class NotThere(Refused):
+    """What was named does not exist."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +115,10 @@ class Account:
         return cls(session, url, config)
 
     @classmethod
-    def cloud(cls, region: str | None, profile: str | None) -> Account:
+    def cloud(cls, region: str | None, profile: str | None, service: str = "sagemaker") -> Account:
         """The account of boto3's own credentials, profile, region and endpoint settings.
 
-        Raises CloudError for a profile or a region that is not there.
+        Raises CloudError for a profile that is not there, or a region without the service.
         """
         region = region or (os.environ.get("AWS_REGION") if profile is None else None)
         try:
@@ -98,7 +129,7 @@ class Account:
                 f"there is no AWS profile {profile or os.environ.get('AWS_PROFILE')!r}; "
                 f"known: {known}"
             ) from error
-        _check_region(session)
+        _check_region(session, service)
         return cls(session)
 
     @property
@@ -145,9 +176,9 @@ class Account:
         ):
             return CloudError(f"no AWS credentials: {error}. {_CREDENTIALS_STEP}")
         if isinstance(error, NoRegionError):
-            return CloudError("no AWS region: set AWS_REGION or --region, or `region` in the spec")
+            return CloudError(_NO_REGION)
         if isinstance(error, EndpointConnectionError | HTTPClientError):
-            return CloudError(
+            return Unreachable(
                 f"{service} in {self.region} cannot be reached: {error}. Look at the network, the "
                 "proxy, and AWS_ENDPOINT_URL if it is set."
             )
@@ -157,17 +188,19 @@ class Account:
         code, words = str(error.get("Code", "")), str(error.get("Message", ""))
         text = f"{operation} was refused: {code}: {words}"
         if code in _BAD_KEYS:
-            return Refused(code, f"{text}. The credentials are not valid now. {_CREDENTIALS_STEP}")
+            step = f"The credentials are not valid now. {_CREDENTIALS_STEP}"
+            return Refused(code, f"{text}. {step}", words)
         if code in _DENIED:
-            return Refused(code, f"{text}. The caller needs {service}:{operation}.")
+            return Refused(code, f"{text}. The caller needs {service}:{operation}.", words)
         if code == "ResourceLimitExceeded":
-            return Refused(code, f"{text}. Ask for the quota in Service Quotas, or use less.")
+            step = "Ask for the quota in Service Quotas, or use less."
+            return Refused(code, f"{text}. {step}", words)
         if code in _ABSENT or code.endswith(("NotFoundException", "NotFound")):
-            return NotThere(code, text)
+            return NotThere(code, text, words)
         # SageMaker has no code of its own for what is not there.
         if code == "ValidationException" and _NOT_FOUND.search(words):
-            return NotThere(code, text)
-        return Refused(code, text)
+            return NotThere(code, text, words)
+        return Refused(code, text, words)
 
 
 def is_denial(error: Refused) -> bool:
@@ -175,19 +208,20 @@ def is_denial(error: Refused) -> bool:
     return error.code in _DENIED
 
 
-def _check_region(session: boto3.Session) -> None:
+def _check_region(session: boto3.Session, service: str) -> None:
     """Refuse a region that botocore does not know: its address would be nobody's."""
     region = session.region_name
     if region is None:
-        raise CloudError("no AWS region: set AWS_REGION or --region, or `region` in the spec")
+        raise CloudError(_NO_REGION)
     known = [
         name
         for partition in session.get_available_partitions()
-        for name in session.get_available_regions("sagemaker", partition)
+        for name in session.get_available_regions(service, partition)
     ]
     if region not in known:
         near = difflib.get_close_matches(region, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; it knows {', '.join(sorted(known))}"
         raise CloudError(
-            f"{region!r} is no region of SageMaker that botocore {botocore.__version__} knows{hint}"
+            f"{region!r} is no region of {_SERVICE_NAMES.get(service, service)} that botocore "
+            f"{botocore.__version__} knows{hint}"
         )

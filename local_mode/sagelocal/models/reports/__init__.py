@@ -1,0 +1,1 @@
+"""What is told of a model: a table for people, JSON for programs, a picture of its network."""
