@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ PROGRAM = Path(__file__).parent / "asynchronous" / "notebook.py"
 
 
 def test_the_sdk_asks_waits_and_learns_of_failures(terminal: Any) -> None:
-    printed = terminal.sagelocal("exec", "--", terminal.clients, "-W", "ignore", PROGRAM)
-    report = json.loads(printed.strip().splitlines()[-1])
+    report, _ = terminal.notebook(PROGRAM)
 
     assert report["answer"] == {"sum": 6.5, "type": "text/csv"}
     assert report["later"] == {"sum": 9.0, "type": "text/csv"}

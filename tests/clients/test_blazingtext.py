@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,11 @@ import pytest
 pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
 
 HERE = Path(__file__).parent / "blazingtext"
-RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
-
-
-@pytest.fixture(scope="module", params=RUNTIMES)
-def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, make_terminal: Any
-) -> Iterator[Any]:
-    """A plane on each runtime in turn."""
-    terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
-    terminal.sagelocal("up", "--port", "0")
-    yield terminal
-    terminal.sagelocal("down")
-
-
-def run(place: Any, what: str, instances: int = 1) -> tuple[dict[str, Any], str]:
-    """What the notebook saw, and all that was printed."""
-    command = (place.clients, "-W", "ignore", HERE / "notebook.py", what, str(instances))
-    printed: str = place.sagelocal("exec", "--", *command)
-    seen: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
-    return seen, printed
+NOTEBOOK = HERE / "notebook.py"
 
 
 def test_a_classifier_is_trained_deployed_and_asked(place: Any) -> None:
-    seen, printed = run(place, "classify")
+    seen, printed = place.notebook(NOTEBOOK, "classify", 1)
 
     assert seen["files"] == ["model.bin"]
     assert seen["metrics"]["train:accuracy"] > 0.95
@@ -51,7 +31,7 @@ def test_a_classifier_is_trained_deployed_and_asked(place: Any) -> None:
 
 
 def test_word_vectors_of_two_instances_are_downloaded_and_asked_for(place: Any) -> None:
-    seen, printed = run(place, "embed", instances=2)
+    seen, printed = place.notebook(NOTEBOOK, "embed", 2)
 
     assert (
         "Running distributed CPU BlazingText training using batch_skipgram on 2 hosts." in printed
@@ -68,7 +48,7 @@ def test_word_vectors_of_two_instances_are_downloaded_and_asked_for(place: Any) 
 
 
 def test_an_augmented_manifest_is_piped(terminal: Any) -> None:
-    seen, _ = run(terminal, "manifest")
+    seen, _ = terminal.notebook(NOTEBOOK, "manifest", 1)
 
     assert seen["metrics"]["train:accuracy"] > 0.95
 

@@ -45,7 +45,7 @@ def terminal(make_terminal: Any, tmp_path_factory: pytest.TempPathFactory) -> It
 def printed(terminal: Any, repository: str) -> str:
     """What the script printed, run as it is."""
     base = subprocess.run(["sh", MAKE_BASE], check=True, capture_output=True, text=True).stdout
-    script = f'PATH="$PATH:{terminal.clients.parent}"; . "$0"'
+    script = f'PATH="$PATH:{terminal.programs}"; . "$0"'
     arguments = (HERE / "byoc" / "build_and_push.sh", repository, CONTEXT, base.strip())
     told: str = terminal.sagelocal("exec", "--", "sh", "-c", script, *arguments)
     return told

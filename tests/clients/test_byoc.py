@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -37,14 +36,9 @@ def image() -> str:
 @pytest.fixture(scope="module")
 def seen(image: str, make_terminal: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What the boto3 program saw of jobs that end in every way, and of an endpoint."""
-    terminal = make_terminal(tmp_path_factory.mktemp("byoc") / "data", "docker")
-    terminal.sagelocal("up", "--port", "0")
-    try:
-        program = HERE / "byoc" / "by_boto3.py"
-        printed = terminal.sagelocal("exec", "--", terminal.clients, program, image)
-    finally:
-        terminal.sagelocal("down")
-    return json.loads(printed.strip().splitlines()[-1])
+    plane = make_terminal(tmp_path_factory.mktemp("byoc") / "data", "docker")
+    with plane.running() as terminal:
+        return terminal.notebook(HERE / "byoc" / "by_boto3.py", image)[0]
 
 
 def test_exit_status_0_is_success_and_the_model_folder_is_uploaded(seen: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 
 SCRIPTS = Path(__file__).parent / "first_party"
-RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
 
 
 @dataclass(frozen=True)
@@ -113,19 +111,16 @@ CASES = [
         id="factorization-machines",
     ),
 ]
-
-
-@pytest.fixture(scope="module", params=RUNTIMES)
-def place(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    make_terminal: Any,
-) -> Iterator[Terminal]:
-    """A plane on each runtime in turn."""
-    terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
-    terminal.sagelocal("up", "--port", "0")
-    yield terminal
-    terminal.sagelocal("down")
+# Its generic estimator and the SDK's local mode are those of the chapter.
+LINEAR_LEARNER = pytest.param(
+    Case(
+        "linear-learner",
+        "LinearLearner",
+        {"predictor_type": "multiclass_classifier", "num_classes": 10},
+        {},
+    ),
+    id="linear-learner",
+)
 
 
 @pytest.fixture(scope="session")
@@ -134,19 +129,13 @@ def digits() -> NDArray[np.float32]:
     return features.astype(np.float32)
 
 
-def run(terminal: Terminal, script: str, *arguments: str | Path) -> dict[str, Any]:
-    """What a script reports, run as a notebook is."""
-    command = ("exec", "--", terminal.clients, "-W", "ignore", SCRIPTS / script, *arguments)
-    printed = terminal.sagelocal(*command)
-    report: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
-    return report
-
-
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, LINEAR_LEARNER])
 def test_the_sdks_own_class_trains_on_two_hosts_deploys_and_predicts(
     case: Case, place: Terminal, digits: NDArray[np.float32], tmp_path: Path
 ) -> None:
-    report = run(place, "dedicated.py", case.sdk_class, tmp_path, json.dumps(case.by_class))
+    report, _ = place.notebook(
+        SCRIPTS / "dedicated.py", case.sdk_class, tmp_path, json.dumps(case.by_class)
+    )
     assert report["status"] == "Completed"
     assert report["image"].endswith(f".amazonaws.com/{case.family}:1")
     assert report["metrics"]["train:progress"] == 100
@@ -231,7 +220,25 @@ def check_knn(report: dict[str, Any], model: Path, digits: NDArray[np.float32]) 
     assert report["metrics"]["test:accuracy"] > 0.95
 
 
+def check_linear_learner(report: dict[str, Any], model: Path, digits: NDArray[np.float32]) -> None:
+    with zipfile.ZipFile(model / "model_algo-1") as archive:
+        params = archive.read("mx-mod-0000.params")
+    arrays = mxnet_ndarray.loads(params, "params").by_name()
+    outputs = digits @ arrays["arg:fc0_weight"].T + arrays["arg:fc0_bias"]
+    right = outputs.argmax(axis=1) == load_digits(return_X_y=True)[1]
+    # Of the rows of either host alone it would be less.
+    assert right.mean() > 0.97
+    assert report["metrics"]["test:multiclass_accuracy"] == pytest.approx(right[:100].mean())
+    assert [record["predicted_label"] for record in report["records"]] == [[0], [1], [2], [3], [4]]
+    for record, row in zip(report["records"], outputs, strict=False):
+        shares = np.exp(row - row.max())
+        np.testing.assert_allclose(record["score"], shares / shares.sum(), rtol=1e-3, atol=1e-6)
+    answered = [entry["predicted_label"] for entry in report["answer"]["predictions"]]
+    assert answered == [0, 1]
+
+
 CHECKS = {
+    "linear-learner": check_linear_learner,
     "pca": check_pca,
     "kmeans": check_kmeans,
     "factorization-machines": check_factorization_machines,
@@ -245,12 +252,12 @@ def test_the_generic_estimator_trains_from_a_pipe_and_tells_which_row_is_wrong(
     case: Case, terminal: Terminal
 ) -> None:
     given = json.dumps({"feature_dim": 64, **case.by_name})
-    report = run(terminal, "generic.py", case.family, given, case.content_type)
+    report, _ = terminal.notebook(SCRIPTS / "generic.py", case.family, given, case.content_type)
     assert report["status"] == "Completed"
     if case.reads_csv:
         assert "train/rows.csv, line 7: 3 columns, the lines before it have 64" in report["told"]
     else:
-        assert "train/rows.pbr, record 6, byte " in report["told"]
+        assert "train/rows.pbr, record 7, byte " in report["told"]
         assert "3 values where the first record has 64" in report["told"]
 
 

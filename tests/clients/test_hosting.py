@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ NOTEBOOK = Path(__file__).parent / "hosting" / "notebook.py"
 
 
 def test_the_sdk_reads_streams_and_calls_pipelines(terminal: Any) -> None:
-    printed = terminal.sagelocal("exec", "--", terminal.clients, "-W", "ignore", NOTEBOOK)
-    report = json.loads(printed.strip().splitlines()[-1])
+    report, _ = terminal.notebook(NOTEBOOK)
 
     assert report["lines"] == ["line 0", "line 1", "line 2"]
     scores = [each["score"] for each in report["answer"]["predictions"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,10 @@ import pytest
 pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
 
 NOTEBOOK = Path(__file__).parent / "multi_model" / "notebook.py"
-RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_the_sdk_deploys_adds_lists_and_calls_models(
-    runtime: str, make_terminal: Any, tmp_path: Path
-) -> None:
-    terminal = make_terminal(tmp_path / "data", runtime)
-    terminal.sagelocal("up", "--port", "0")
-    try:
-        printed = terminal.sagelocal("exec", "--", terminal.clients, "-W", "ignore", NOTEBOOK)
-    finally:
-        terminal.sagelocal("down")
-    report = json.loads(printed.strip().splitlines()[-1])
+def test_the_sdk_deploys_adds_lists_and_calls_models(place: Any) -> None:
+    report, _ = place.notebook(NOTEBOOK)
 
     assert report["added"].endswith("/mme/models/two.tar.gz")
     assert report["listed"] == ["five.tar.gz", "two.tar.gz"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,11 @@ import pytest
 pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
 
 HERE = Path(__file__).parent / "scikit_learn"
-RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
-
-
-@pytest.fixture(scope="module", params=RUNTIMES)
-def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, make_terminal: Any
-) -> Iterator[Any]:
-    """A plane on each runtime in turn."""
-    terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
-    terminal.sagelocal("up", "--port", "0")
-    yield terminal
-    terminal.sagelocal("down")
-
-
-def run(place: Any, part: str) -> dict[str, Any]:
-    """What a part of the notebook reported."""
-    command = ("exec", "--", place.clients, "-W", "ignore", HERE / "notebook.py", part)
-    printed: str = place.sagelocal(*command)
-    report: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
-    return report
+NOTEBOOK = HERE / "notebook.py"
 
 
 def test_a_script_trains_and_its_model_answers(place: Any) -> None:
-    report = run(place, "script")
+    report, _ = place.notebook(NOTEBOOK, "script")
 
     assert report["image"].endswith("/sagemaker-scikit-learn:1.2-1-cpu-py3")
     assert report["metrics"]["accuracy"] > 0.95
@@ -44,7 +24,7 @@ def test_a_script_trains_and_its_model_answers(place: Any) -> None:
 
 
 def test_saved_models_are_served_without_a_script(place: Any, tmp_path: Path) -> None:
-    report = run(place, "saved")
+    report, _ = place.notebook(NOTEBOOK, "saved")
 
     assert report["plain"] is True
     assert report["named"] == pytest.approx(report["names"])
@@ -59,7 +39,7 @@ def test_saved_models_are_served_without_a_script(place: Any, tmp_path: Path) ->
     rows, answer = tmp_path / "rows.csv", tmp_path / "answer.json"
     rows.write_text("city,age\nRome,32\n")
     place.sagelocal(
-        *("exec", "--", place.clients.parent / "aws", "sagemaker-runtime", "invoke-endpoint"),
+        *("exec", "--", place.programs / "aws", "sagemaker-runtime", "invoke-endpoint"),
         *("--endpoint-name", report["endpoint"], "--content-type", "text/csv"),
         *("--body", f"fileb://{rows}", answer),
     )
@@ -68,14 +48,14 @@ def test_saved_models_are_served_without_a_script(place: Any, tmp_path: Path) ->
     refused = place.sagelocal("invoke", "city\nRome", "--to", report["endpoint"], check=False)
     assert refused.startswith("Error: 400 BadRequestException: The rows of the CSV body have")
     place.sagelocal(
-        *("exec", "--", place.clients.parent / "aws", "sagemaker", "delete-endpoint"),
+        *("exec", "--", place.programs / "aws", "sagemaker", "delete-endpoint"),
         *("--endpoint-name", report["endpoint"]),
     )
     assert json.loads(answer.read_text()) == pytest.approx(report["names"][1:2])
 
 
 def test_what_fails_says_why(place: Any) -> None:
-    report = run(place, "failing")
+    report, _ = place.notebook(NOTEBOOK, "failing")
 
     assert "ValueError: the third row has no label" in report["raising.py"]
     assert "SyntaxError: invalid syntax" in report["broken.py"]
@@ -87,17 +67,10 @@ def test_what_fails_says_why(place: Any) -> None:
 
 
 @pytest.mark.docker
-def test_it_runs_in_the_sdks_own_local_mode(make_terminal: Any, tmp_path: Path) -> None:
+def test_it_runs_in_the_sdks_own_local_mode(framework_local_mode: Any, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     rows = [(0, 5.1, 3.5, 1.4, 0.2), (1, 6.4, 3.2, 4.5, 1.5), (2, 6.3, 3.3, 6.0, 2.5)] * 4
     (data / "iris.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
-    terminal = make_terminal(tmp_path / "plane", "process")
-    terminal.sagelocal("up", "--port", "0")
-    try:
-        # deploy() asks STS for the account, also in local mode.
-        command = ("exec", "--", terminal.clients, "-W", "ignore", HERE / "local_mode.py")
-        printed = terminal.sagelocal(*command, tmp_path, data)
-    finally:
-        terminal.sagelocal("down")
-    assert printed.strip().splitlines()[-1] == "['setosa', 'virginica']"
+    last = framework_local_mode(HERE / "local_mode.py", tmp_path, data)
+    assert last == "['setosa', 'virginica']"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
 
 HERE = Path(__file__).parent / "script"
+NOTEBOOK = HERE / "notebook.py"
 GREETING = "def hello(name):\n    return f'hello {name}'\n"
 
 
@@ -39,33 +39,8 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
-
-
-@pytest.fixture(scope="module", params=RUNTIMES)
-def place(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    clients_python: Path,
-    make_terminal: Any,
-) -> Iterator[Any]:
-    """A plane on each runtime in turn."""
-    terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
-    terminal.sagelocal("up", "--port", "0")
-    yield terminal
-    terminal.sagelocal("down")
-
-
-def run(place: Any, *arguments: str | Path) -> tuple[dict[str, Any], str]:
-    """What the notebook reported, and all that was printed."""
-    command = ("exec", "--", place.clients, "-W", "ignore", HERE / "notebook.py", *arguments)
-    printed: str = place.sagelocal(*command)
-    report: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
-    return report, printed
-
-
 def test_the_generic_estimator_runs_a_folder_with_requirements(place: Any, source: Path) -> None:
-    report, printed = run(place, "estimator", "train.py", source)
+    report, printed = place.notebook(NOTEBOOK, "estimator", "train.py", source)
 
     assert report["status"] == "Completed", printed
     submitted = json.loads(report["hyperparameters"]["sagemaker_submit_directory"])
@@ -80,7 +55,7 @@ def test_the_generic_estimator_runs_a_folder_with_requirements(place: Any, sourc
 
 
 def test_a_shell_script_is_an_entry_point(place: Any, source: Path) -> None:
-    report, printed = run(place, "estimator", "train.sh", source)
+    report, printed = place.notebook(NOTEBOOK, "estimator", "train.sh", source)
 
     assert report["status"] == "Completed", printed
     assert report["model"] == {"rows.csv": "1\n2\n3.5\n"}
@@ -88,17 +63,17 @@ def test_a_shell_script_is_an_entry_point(place: Any, source: Path) -> None:
 
 
 def test_what_one_job_installed_the_next_one_does_not_have(place: Any, source: Path) -> None:
-    run(place, "estimator", "train.py", source)
+    place.notebook(NOTEBOOK, "estimator", "train.py", source)
     (source / "requirements.txt").unlink()
 
-    report, printed = run(place, "estimator", "train.py", source)
+    report, printed = place.notebook(NOTEBOOK, "estimator", "train.py", source)
 
     assert report["status"] == "Failed", printed
     assert "ModuleNotFoundError: No module named 'greeting'" in report["error"]
 
 
 def test_a_framework_estimator_trains_and_its_model_answers(place: Any, source: Path) -> None:
-    report, printed = run(place, "mxnet", "train.py", source, "deploy")
+    report, printed = place.notebook(NOTEBOOK, "mxnet", "train.py", source, "deploy")
 
     assert report["status"] == "Completed", printed
     assert json.loads(report["hyperparameters"]["sagemaker_program"]) == "train.py"
@@ -108,7 +83,7 @@ def test_a_framework_estimator_trains_and_its_model_answers(place: Any, source: 
 def test_with_network_isolation_the_source_comes_as_a_channel(place: Any, source: Path) -> None:
     (source / "requirements.txt").unlink()
 
-    report, printed = run(place, "estimator", "train.sh", source, "isolated")
+    report, printed = place.notebook(NOTEBOOK, "estimator", "train.sh", source, "isolated")
 
     assert report["status"] == "Completed", printed
     submitted = json.loads(report["hyperparameters"]["sagemaker_submit_directory"])
@@ -116,7 +91,7 @@ def test_with_network_isolation_the_source_comes_as_a_channel(place: Any, source
 
 
 def test_a_package_with_setup_py_is_installed_and_run(terminal: Any) -> None:
-    report, printed = run(terminal, "estimator", "main.py", HERE / "package")
+    report, printed = terminal.notebook(NOTEBOOK, "estimator", "main.py", HERE / "package")
 
     assert report["status"] == "Completed", printed
     assert report["model"] == {"words.txt": "imported from the installed package"}

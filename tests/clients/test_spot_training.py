@@ -76,7 +76,7 @@ def test_the_sdk_sees_the_interruption_through_and_prints_what_was_saved(
         stderr=subprocess.STDOUT,
         text=True,
     ) as training:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while "waiting" not in sagelocal("logs", "spot").stdout:
             assert time.monotonic() < deadline
             assert training.poll() is None
@@ -84,7 +84,7 @@ def test_the_sdk_sees_the_interruption_through_and_prints_what_was_saved(
         done = sagelocal("interrupt", "spot")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("spot is being interrupted; ")
-        printed, _ = training.communicate(timeout=120)
+        printed, _ = training.communicate(timeout=240)
 
     assert training.returncode == 0, printed
     assert "resumed from epoch 5" in printed

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import pickle
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,26 +65,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return Data(folder, x[:400], y[:400], rows)
 
 
-RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
-
-
-@pytest.fixture(scope="module", params=RUNTIMES)
-def seen(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    make_terminal: Any,
-    data: Data,
-) -> Iterator[dict[str, Any]]:
+@pytest.fixture(scope="module")
+def seen(place: Any, data: Data) -> Any:
     """What the notebook saw on a plane of each runtime."""
-    terminal = make_terminal(tmp_path_factory.mktemp("plane") / "data", request.param)
-    terminal.sagelocal("up", "--port", "0")
     steps = ["algorithm", "classic", "trained_elsewhere", "script", "two_hosts", "mistake"]
-    command = ("exec", "--", terminal.clients, "-W", "ignore", HERE / "notebook.py", data.folder)
-    try:
-        printed = terminal.sagelocal(*command, *steps)
-        yield json.loads(printed.strip().splitlines()[-1])
-    finally:
-        terminal.sagelocal("down")
+    return place.notebook(HERE / "notebook.py", data.folder, *steps)[0]
 
 
 def test_the_built_in_algorithm_predicts_as_the_bare_library(
@@ -102,6 +86,14 @@ def test_the_version_that_is_asked_for_decides_between_commas_and_lines(
 ) -> None:
     expected = data.bare(SETTINGS, ROUNDS)
     assert seen["classic"] == {"latest": expected, "1.2-1": expected, "1.2-2": expected}
+
+
+def test_a_notebook_unpickles_the_model_of_an_old_version(seen: dict[str, Any], data: Data) -> None:
+    with tarfile.open(data.folder / "classic.tar.gz") as archive:
+        member = archive.extractfile("xgboost-model")
+        assert member is not None
+        booster = pickle.load(member)
+    assert booster.predict(xgboost.DMatrix(data.rows)).tolist() == seen["classic"]["latest"]
 
 
 def test_the_metrics_of_the_log_have_the_names_that_tuning_uses(seen: dict[str, Any]) -> None:

@@ -45,7 +45,8 @@ predictor = model.deploy(
         output_path=f"s3://{bucket}/async/out", failure_path=f"s3://{bucket}/async/failed"
     ),
 )
-waiter = WaiterConfig(max_attempts=60, delay=1)
+# The SDK looks for a failure as long as this, also when the answer is there.
+waiter = WaiterConfig(max_attempts=20, delay=1)
 report = {"answer": predictor.predict([1, 2, 3.5], waiter_config=waiter)}
 report["later"] = predictor.predict_async([4, 5]).get_result(waiter)
 predictor.deserializer = StringDeserializer()  # what went wrong is told in plain words
