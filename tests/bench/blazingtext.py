@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from sagelocal.runtime.environments import Environments, default_folder
 from sagelocal.runtime.images import ImageCatalog
 
-from tests.bench.figures import Figure, report, seconds
+from tests.bench.figures import Figure, Times, report
 
 ROUNDS = 3
 LINES, WORDS_OF_A_LINE, VOCABULARY, LABELS = 200_000, 30, 30_000, 8
@@ -63,45 +61,21 @@ def measure(folder: Path) -> None:
     _report(title, "fastText's skipgram alone", through, alone, 1.0)
 
 
-@dataclass(slots=True)
-class _Times:
-    """Seconds of several runs of a command: by the clock, and of all processors together."""
-
-    clock: list[float] = field(default_factory=list)
-    busy: list[float] = field(default_factory=list)
-
-    def run(self, command: list[str], variables: dict[str, str]) -> None:
-        before = _busy_seconds()
-        self.clock.append(
-            seconds(
-                lambda: subprocess.run(
-                    command, env=variables, check=True, stdout=subprocess.DEVNULL
-                )
-            )
-        )
-        self.busy.append(_busy_seconds() - before)
-
-
-def _busy_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _report(title: str, library: str, through: _Times, alone: _Times, bar: float) -> None:
+def _report(title: str, library: str, through: Times, alone: Times, bar: float) -> None:
     report(
         title,
         [
             Figure(library, alone.clock, "s"),
             Figure("`train` of the image", through.clock, "s"),
-            Figure("ratio by the clock", _ratios(through.clock, alone.clock), ""),
-            Figure("ratio of processor time", _ratios(through.busy, alone.busy), "", bar),
+            Figure("ratio by the clock", through.clock_ratios(alone), ""),
+            Figure("ratio of processor time", through.busy_ratios(alone), "", bar),
         ],
     )
 
 
 def _in_turns(
     folder: Path, text: Path, hyperparameters: dict[str, object], script: str, epochs: int
-) -> tuple[_Times, _Times]:
+) -> tuple[Times, Times]:
     """The times of the image's `train`, and of the library's script."""
     catalog = ImageCatalog.load(None)
     family = catalog.resolve("blazingtext")
@@ -114,15 +88,19 @@ def _in_turns(
         "SAGEMAKER_BASE_DIR": str(base),
         **family.environment,
     }
-    through, alone = _Times(), _Times()
+    through, alone = Times(), Times()
     for _ in range(ROUNDS):
         shutil.rmtree(base, ignore_errors=True)
         _prepare(base, text, hyperparameters)
         model = folder / "model.bin"
         bare = [str(scripts / "python"), "-c", script, str(text), str(model), str(epochs)]
-        alone.run(bare, variables)
-        through.run([str(scripts / "train")], variables)
+        alone.take(lambda bare=bare: _run(bare, variables))  # type: ignore[misc]
+        through.take(lambda: _run([str(scripts / "train")], variables))
     return through, alone
+
+
+def _run(command: list[str], variables: dict[str, str]) -> None:
+    subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
 
 
 def _prepare(base: Path, text: Path, hyperparameters: dict[str, object]) -> None:
@@ -155,7 +133,3 @@ def _zipf(random: np.random.Generator, count: int) -> NDArray[np.int64]:
     """Words as frequent as in a language: the rank's inverse."""
     ranks: NDArray[np.int64] = np.exp(random.random(count) * np.log(VOCABULARY)).astype(np.int64)
     return np.minimum(ranks, VOCABULARY - 1)
-
-
-def _ratios(ours: list[float], theirs: list[float]) -> list[float]:
-    return [a / b for a, b in zip(ours, theirs, strict=True)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,54 @@ def seconds(call: Callable[[], object]) -> float:
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin
+
+
+@dataclass(slots=True)
+class Times:
+    """Seconds of several runs of processes: by the clock, and of all processors together.
+
+    Other work on the machine changes the clock's, and the processors' hardly.
+    """
+
+    clock: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+
+    def take(self, call: Callable[[], object]) -> None:
+        """Once more; the call waits for the processes that it starts."""
+        before = _busy_seconds()
+        self.clock.append(seconds(call))
+        self.busy.append(_busy_seconds() - before)
+
+    def clock_ratios(self, others: Times) -> list[float]:
+        """Of each run to the other's that it was in turns with."""
+        return [a / b for a, b in zip(self.clock, others.clock, strict=True)]
+
+    def busy_ratios(self, others: Times) -> list[float]:
+        """The same of processor time."""
+        return [a / b for a, b in zip(self.busy, others.busy, strict=True)]
+
+
+def _busy_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def tree_seconds(pid: int) -> float:
+    """The processor time that a process and its descendants took so far, to the nanosecond."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # pid (name) state ppid: a name may have anything in it.
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    tree = {pid}
+    while more := {child for child, parent in parents.items() if parent in tree} - tree:
+        tree |= more
+    total = 0
+    for each in tree:
+        for thread in Path(f"/proc/{each}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):
+                total += int(thread.read_text().split()[0])
+    return total / 1e9
 
 
 def wait_until(condition: Callable[[], bool], timeout_seconds: float, step: float = 0.005) -> None:
