@@ -88,11 +88,15 @@ def tree_seconds(pid: int) -> float:
     tree = {pid}
     while more := {child for child, parent in parents.items() if parent in tree} - tree:
         tree |= more
+    return sum(map(own_seconds, tree))
+
+
+def own_seconds(pid: int) -> float:
+    """The processor time that a process itself took so far, to the nanosecond."""
     total = 0
-    for each in tree:
-        for thread in Path(f"/proc/{each}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError):
-                total += int(thread.read_text().split()[0])
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            total += int(thread.read_text().split()[0])
     return total / 1e9
 
 

@@ -1,7 +1,7 @@
 """What each framework's image is measured with: a script that trains, a model, and its bare call.
 
-`training` is a loop between two readings of the clock: `begin()` and `end()` are there already, and
-`work` says how long it goes on. `model` leaves in `folder` what the image serves without a script.
+`training` is a script whose loop goes over `turns()`, which is there already: a pass a turn, of
+less than a second. `model` leaves in `folder` what the image serves without a script.
 `call` defines a function `call()` on that folder: what a request comes to, on data that is there.
 """
 
@@ -30,9 +30,8 @@ SCIKIT_LEARN = Framework(
 from sklearn.datasets import make_regression
 from sklearn.ensemble import RandomForestRegressor
 rows, targets = make_regression(4000, 20, random_state=0)
-begin()
-RandomForestRegressor(20 * work, random_state=0).fit(rows, targets)
-end()
+for _ in turns():
+    RandomForestRegressor(5, random_state=0).fit(rows, targets)
 """,
     """
 import joblib
@@ -62,12 +61,11 @@ torch.manual_seed(0)
 rows, targets = torch.randn(512, 64), torch.randn(512, 1)
 model = nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 1))
 optimizer = torch.optim.Adam(model.parameters())
-begin()
-for _ in range(600 * work):
-    optimizer.zero_grad()
-    nn.functional.mse_loss(model(rows), targets).backward()
-    optimizer.step()
-end()
+for _ in turns():
+    for _ in range(100):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(rows), targets).backward()
+        optimizer.step()
 """,
     """
 import torch
@@ -101,9 +99,8 @@ network = tf.keras.Sequential(
 )
 network.compile("adam", "mse")
 network.fit(x, x.sum(1), verbose=0)
-begin()
-network.fit(x, x.sum(1), epochs=10 * work, verbose=0)
-end()
+for _ in turns():
+    network.fit(x, x.sum(1), verbose=0)
 """,
     """
 import tensorflow as tf
@@ -136,14 +133,13 @@ net.add(mx.gluon.nn.Dense(512, activation="relu"), mx.gluon.nn.Dense(1))
 net.initialize()
 net.hybridize()
 trainer, loss = mx.gluon.Trainer(net.collect_params(), "adam"), mx.gluon.loss.L2Loss()
-begin()
-for _ in range(500 * work):
-    with mx.autograd.record():
-        error = loss(net(rows), targets)
-    error.backward()
-    trainer.step(512)
-mx.nd.waitall()
-end()
+for _ in turns():
+    for _ in range(150):
+        with mx.autograd.record():
+            error = loss(net(rows), targets)
+        error.backward()
+        trainer.step(512)
+    mx.nd.waitall()
 """,
     """
 import mxnet as mx
@@ -174,9 +170,8 @@ import xgboost
 random = np.random.default_rng(0)
 rows = random.normal(size=(20000, 20))
 matrix = xgboost.DMatrix(rows, rows[:, :5].sum(axis=1) > 0)
-begin()
-xgboost.train({"objective": "binary:logistic"}, matrix, 40 * work)
-end()
+for _ in turns():
+    xgboost.train({"objective": "binary:logistic"}, matrix, 50)
 """,
     """
 import numpy as np
@@ -207,12 +202,11 @@ sizes = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 256}
 model = BertForSequenceClassification(BertConfig(num_hidden_layers=2, vocab_size=500, **sizes))
 words, labels = torch.randint(0, 500, (16, 32)), torch.randint(0, 2, (16,))
 optimizer = torch.optim.Adam(model.parameters())
-begin()
-for _ in range(60 * work):
-    optimizer.zero_grad()
-    model(words, labels=labels).loss.backward()
-    optimizer.step()
-end()
+for _ in turns():
+    for _ in range(10):
+        optimizer.zero_grad()
+        model(words, labels=labels).loss.backward()
+        optimizer.step()
 """,
     """
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
