@@ -7,54 +7,50 @@ archive lies unpacked in the folder, in NAME/model: NAME are the first 32 digits
 what it is called. The first request has the container load it; one that has no room gives up the
 model that was asked for longest ago. With a fourth word, `forget`, none is kept when it has
 answered. (Developer guide, "Custom Containers Contract for Multi-Model Endpoints".)
-
-Targets run this file's text by `python3 -c`: it needs Python 3.10 and nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import os
-import signal
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 
-ANSWER_SECONDS, PING_SECONDS, LOAD_SECONDS = 60, 2, 360
+from sagelocal.export.gate import (
+    ANSWER_SECONDS,
+    PING_SECONDS,
+    Answer,
+    Gate,
+    ask,
+    handed_on,
+    serve,
+)
+
+LOAD_SECONDS = 360
 TARGET = "X-Amzn-SageMaker-Target-Model"
-_HANDED_ON = ("accept", "content-type", "x-amzn-sagemaker-")
-Answer = tuple[int, bytes, dict[str, str]]
 
 
 class Container:
     """The container, and which models it has loaded. `address` is PORT or HOST:PORT."""
 
     def __init__(self, address: str, folder: str, keeps: bool = True) -> None:
-        host, _, port = address.rpartition(":")
-        self.host, self.port = host or "127.0.0.1", int(port)
-        self.folder, self.keeps = folder, keeps
+        self.address, self.folder, self.keeps = address, folder, keeps
         self.changed = threading.Condition()
         self.loading: dict[str, threading.Lock] = {}
         self.calls: dict[str, int] = {}  # of each model that is loaded, least lately asked first
 
     def ask(
-        self, method: str, path: str, body: bytes, headers: dict[str, str], seconds: float
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        seconds: float = ANSWER_SECONDS,
     ) -> Answer:
-        """Its answer; 502 or 504 where there is none."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
-        try:
-            connection.request(method, path, body, headers)
-            found = connection.getresponse()
-            kept = {n: v for n, v in found.getheaders() if n.lower().startswith(_HANDED_ON)}
-            return found.status, found.read(), kept
-        except (OSError, http.client.HTTPException) as error:
-            status = 504 if isinstance(error, TimeoutError) else 502
-            return status, f"The container on port {self.port}: {error!r}".encode(), {}
-        finally:
-            connection.close()
+        return ask(self.address, method, path, body, headers, seconds)
 
     def invoke(self, target: str, body: bytes, headers: dict[str, str]) -> Answer:
         """A model's answer to a request; it is loaded first, and anew if the container lost it."""
@@ -68,12 +64,12 @@ class Container:
                 return refusal
             try:
                 path = f"/models/{name}/invoke"
-                answer = self.ask("POST", path, body, headers, ANSWER_SECONDS)
+                answer = self.ask("POST", path, body, headers)
             finally:
                 self.give_back(name)
             if answer[0] == 507 and self.make_room(name):
                 continue
-            if answer[0] == 404 and self.ask("GET", f"/models/{name}", b"", {}, 10)[0] == 404:
+            if answer[0] == 404 and self.ask("GET", f"/models/{name}", seconds=10)[0] == 404:
                 with self.changed:
                     self.calls.pop(name, None)
                 continue
@@ -133,70 +129,25 @@ class Container:
         return True
 
     def unload(self, name: str) -> None:
-        self.ask("DELETE", f"/models/{name}", b"", {}, ANSWER_SECONDS)
+        self.ask("DELETE", f"/models/{name}")
 
 
-class Loader(BaseHTTPRequestHandler):
+class Loader(Gate):
     """One connection of a client."""
 
-    protocol_version = "HTTP/1.1"
     container: Container
-    under_way: set[BaseHTTPRequestHandler] = set()  # noqa: RUF012  # those of all connections
 
-    def do_GET(self) -> None:
-        if self.path != "/ping":
-            self.answer(404, b"GET /ping or POST /invocations", {})
-            return
-        self.answer(*self.container.ask("GET", "/ping", b"", {}, PING_SECONDS))
+    def ping(self) -> Answer:
+        return self.container.ask("GET", "/ping", seconds=PING_SECONDS)
 
-    def do_POST(self) -> None:
-        length, target = self.headers.get("Content-Length"), self.headers.get(TARGET)
-        if self.path != "/invocations" or length is None:
-            self.close_connection = True
-            status, words = (404, b"POST /invocations") if length else (411, b"no Content-Length")
-            self.answer(status, words, {})
-            return
-        body = self.rfile.read(int(length))
+    def invoke(self, body: bytes) -> Answer:
+        target = self.headers.get(TARGET)
         if target is None:
-            self.answer(400, f"Name the model by the header {TARGET}".encode(), {})
-            return
-        self.under_way.add(self)
-        try:
-            headers = {n: v for n, v in self.headers.items() if n.lower().startswith(_HANDED_ON)}
-            self.answer(*self.container.invoke(target, body, headers))
-        finally:
-            self.under_way.discard(self)
-
-    def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """The container has a log of its own."""
-
-
-class Server(ThreadingHTTPServer):
-    """A thread for each connection."""
-
-    request_queue_size = 1024  # those of a burst wait here; of more than five each waits a second
-
-
-def main() -> None:
-    """Serve until SIGTERM, and answer what is under way by then."""
-    port, address, folder, *forget = sys.argv[1:]
-    Loader.container = Container(address, folder, keeps=not forget)
-    with Server(("", int(port)), Loader) as server:
-        # Of a thread of its own, for it waits until the loop below has ended.
-        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-        print("choosing among the models of", address, flush=True)
-        server.serve_forever(poll_interval=0.1)
-    while Loader.under_way:
-        time.sleep(0.05)
+            return 400, f"Name the model by the header {TARGET}".encode(), {}
+        return self.container.invoke(target, body, handed_on(self.headers.items(), "accept"))
 
 
 if __name__ == "__main__":
-    main()
+    port, address, folder, *forget = sys.argv[1:]
+    Loader.container = Container(address, folder, keeps=not forget)
+    serve(int(port), Loader, f"choosing among the models of {address}")

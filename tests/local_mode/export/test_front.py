@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from sagelocal.export.chaining import front_arguments
-from sagelocal.export.front import Front, Server
+from sagelocal.export.front import Front
+from sagelocal.export.gate import Server
 
 from tests.local_mode.export.conftest import MakeService
 

@@ -19,7 +19,8 @@ import pytest
 from sagelocal.domain.models import MODELS_FOLDER, ModelData
 from sagelocal.export.chaining import front_arguments
 from sagelocal.export.description import Files
-from sagelocal.export.loader import Container, Loader, Server
+from sagelocal.export.gate import Server
+from sagelocal.export.loader import Container, Loader
 
 from tests.local_mode.export.conftest import MakeService
 
