@@ -84,6 +84,27 @@ def test_a_script_of_the_time_of_keras_2_saves_a_model_that_is_served(
     assert (status, answer) == (200, {"predictions": [[7.0]]})
 
 
+OF_TENSORBOARD = """
+import os
+import numpy as np
+import tensorflow as tf
+
+network = tf.keras.Sequential([tf.keras.Input((3,)), tf.keras.layers.Dense(1)])
+network.compile("sgd", "mse")
+board = tf.keras.callbacks.TensorBoard(os.path.join(os.environ["SM_OUTPUT_DATA_DIR"], "board"))
+network.fit(np.ones((8, 3)), np.ones((8, 1)), verbose=0, callbacks=[board])
+"""
+
+
+def test_a_script_writes_what_tensorboard_shows(new_container: Callable[[], Any]) -> None:
+    container = new_container()
+
+    code = container.train(OF_TENSORBOARD)
+
+    assert code == 0, container.log
+    assert [*container.base.glob("output/data/board/train/events.out.tfevents.*")]
+
+
 def test_an_error_of_tensorflow_is_the_failure(new_container: Callable[[], Any]) -> None:
     container = new_container()
 
