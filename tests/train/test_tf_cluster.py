@@ -117,9 +117,22 @@ def test_scripts_use_the_servers_of_both_hosts_and_these_stay_until_the_master_e
     ended = [master.end(first), worker.end(second)]
 
     assert [each.exit_code for each in ended] == [0, 0], ended
+    assert "Running distributed training job with parameter servers" in ended[0].output
     assert "task master 0" in ended[0].output
     assert "task worker 0" in ended[1].output
     assert all((each.base / "model/ended").exists() for each in two_jobs)
+
+
+def test_the_log_says_what_the_mirrored_strategy_is_told(job: Any) -> None:
+    script = "import os; print('told', os.environ['TF_CONFIG'])"
+    ended = job.run_script(script, sagemaker_multi_worker_mirrored_strategy_enabled=True)
+
+    assert ended.exit_code == 0, ended.failure
+    told = ended.output.partition("\ntold ")[2].partition("\n")[0]
+    said = "Running distributed training job with multi_worker_mirrored_strategy setup"
+    assert said in ended.output
+    assert json.loads(told)["task"] == {"type": "worker", "index": 0}
+    assert f"\nTF_CONFIG={told}\n" in ended.output
 
 
 def test_a_server_that_cannot_run_fails_the_job(two_jobs: list[Any], tmp_path: Path) -> None:

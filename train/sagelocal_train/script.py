@@ -37,6 +37,11 @@ logger = logging.getLogger(__name__)
 
 _UNDER_TORCHRUN = (_launchers.TORCHRUN, _launchers.PYTORCH_DDP)
 _SEVERAL_PROCESSES = (*_UNDER_TORCHRUN, _launchers.MPI)
+# What the log of SageMaker's TensorFlow containers says; AWS's own tests of jobs look for it.
+_CLUSTERS = {
+    _launchers.MIRRORED: "multi_worker_mirrored_strategy setup",
+    _launchers.PARAMETER_SERVER: "parameter servers",
+}
 _OUT_OF_MEMORY = "OutOfMemory: Process killed by SIGKILL (signal 9)"
 
 
@@ -57,7 +62,8 @@ def run(
     launcher = _launchers.wanted(environment, launchers)
     code = environment.paths.code
     extra = dict(extra_variables or {})
-    extra = _launchers_variables(environment, launcher) | extra
+    of_launcher = _launchers_variables(environment, launcher)
+    extra = of_launcher | extra
     variables = _variables(environment, extra)
     if launcher in _SEVERAL_PROCESSES and debugger.is_wanted(variables):
         raise ScriptError(
@@ -77,7 +83,9 @@ def run(
         command = torchrun.command(environment, kind, name, arguments)
     else:
         command = entry_point.command(kind, name, arguments, variables)
-    _announce(environment, command)
+    if launcher in _CLUSTERS:
+        logger.info("Running distributed training job with %s", _CLUSTERS[launcher])
+    _announce(environment, command, {name: variables[name] for name in of_launcher})
     with _beside(environment, launcher, variables):
         _raise_if_failed(_run(command, environment, variables), command)
 
@@ -111,7 +119,7 @@ def _run_under_mpi(
         return
     script = mpi.script_command(kind, name, environment.user_arguments(), mpi.has_mpi4py())
     command = mpi.command(environment, script, variables)
-    _announce(environment, command)
+    _announce(environment, command, {})
     with mpi.master(environment) as tell_workers:
         ended = _run(
             command,
@@ -150,8 +158,10 @@ def _variables(environment: Environment, extra: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _announce(environment: Environment, command: Sequence[str]) -> None:
-    variables = environment.to_env_vars()
+def _announce(
+    environment: Environment, command: Sequence[str], of_launcher: Mapping[str, str]
+) -> None:
+    variables = {**environment.to_env_vars(), **of_launcher}
     summary = json.dumps(environment.as_dict(), indent=4, sort_keys=True)
     shown = "\n".join(f"{name}={value}" for name, value in sorted(variables.items()))
     logger.info(
