@@ -5,14 +5,16 @@
     application/x-recordio-protobuf dense or sparse; labels do not count
 
 What cannot be read is a 415, as from the original, with the line and column that is to blame; rows
-of another width than the model's are a 400.
+of more columns than the model has features are a 400, and columns that are not sent are missing.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from array import array
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,8 @@ from sagelocal_serve.media_type import CSV, RECORDIO_PROTOBUF, MediaType
 from sagelocal_xgboost import csv_rows
 from sagelocal_xgboost.matrices import Rows
 
+logger = logging.getLogger(__name__)
+
 LIBSVM = ("text/libsvm", "text/x-libsvm")
 
 _LONGEST_ROW_BYTES = 1 << 16
@@ -35,7 +39,7 @@ _LONGEST_ROW_BYTES = 1 << 16
 def decode(request: Request, width: int) -> Rows:
     """The rows of a request for a model of `width` features.
 
-    Raises UnsupportedMediaType for what cannot be read, BadRequest for rows of another width.
+    Raises UnsupportedMediaType for what cannot be read, BadRequest for rows that are wider.
     """
     kind = request.content_type if "content-type" in request.headers else _DEFAULT
     return _of_width(read(request.body, kind), width, kind.essence)
@@ -114,7 +118,7 @@ def _recordio(body: bytes) -> Rows:
 
 
 def _of_width(rows: Rows, width: int, content_type: str) -> Rows:
-    """The rows, sparse ones as wide as the model; raises BadRequest."""
+    """The rows, as wide as the model; raises BadRequest for wider ones."""
     if isinstance(rows, SparseRows):
         found = int(rows.keys.max()) + 1 if len(rows.keys) else 0
         if found > width:
@@ -123,25 +127,31 @@ def _of_width(rows: Rows, width: int, content_type: str) -> Rows:
                 f"data {found} is larger than feature size of trained model {width}."
             )
         return SparseRows(rows.indptr, rows.keys, rows.values, width)
-    if rows.shape[1] != width:
+    found = rows.shape[1]
+    if found > width:
         raise BadRequest(
             f"Unable to evaluate payload provided: Feature size of {content_type} inference data "
-            f"{rows.shape[1]} is not consistent with feature size of trained model {width}. "
-            f"{_hint(rows.shape[1], width)}"
+            f"{found} is not consistent with feature size of trained model {width}. "
+            "Send the features without the label."
         )
+    if found < width:
+        _say_what_is_missing(content_type, found, width)
+        return np.pad(rows, ((0, 0), (0, width - found)), constant_values=np.nan)
     return rows
 
 
-def _hint(found: int, width: int) -> str:
-    """What to send instead of rows of `found` columns."""
-    if found > width:
-        return "Send the features without the label."
-    if found == width - 1:
-        return (
-            "Send all features. If the model was trained on libsvm files that count columns from "
-            "1, it has a column 0, too: send it empty."
-        )
-    return "Send all features."
+@cache
+def _say_what_is_missing(content_type: str, found: int, width: int) -> None:
+    """Once, as each caller would fill the log: the predictions look as good as any."""
+    # Files of libsvm mostly count columns from 1, and such a model has an empty column 0.
+    logger.warning(
+        "Requests of %s have %d columns and the model %d features: the last %d count as missing. "
+        "A model of libsvm files that count from 1 has a column 0, too: send it empty",
+        content_type,
+        found,
+        width,
+        width - found,
+    )
 
 
 _DEFAULT = MediaType.parse(CSV)

@@ -130,15 +130,25 @@ def test_what_cannot_be_read_is_a_415_with_the_place(
     ("body", "content_type", "said"),
     [
         ("1,2,3,4", "text/csv", "text/csv inference data 4 is not consistent with .* model 3"),
-        ("1,2", "text/csv", "inference data 2 is not consistent .* it has a column 0, too: send"),
         ("1 3:1", "text/libsvm", "inference data 4 is larger than feature size of trained model 3"),
     ],
 )
-def test_rows_of_another_width_are_a_400_in_the_originals_words(
+def test_rows_that_are_wider_are_a_400_in_the_originals_words(
     request_of: RequestOf, body: str, content_type: str, said: str
 ) -> None:
     with pytest.raises(BadRequest, match=f"Unable to evaluate payload provided: .*{said}"):
         requests.decode(request_of(body, content_type), 3)
+
+
+def test_columns_that_are_not_sent_are_missing_and_the_log_says_so_once(
+    request_of: RequestOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    for body in ("1,2\n3,4", "5,6"):
+        found = requests.decode(request_of(body, "text/csv"), 4)
+        expected = [[*map(float, line.split(",")), np.nan, np.nan] for line in body.split("\n")]
+        np.testing.assert_array_equal(_dense(found), np.array(expected, np.float32))
+    (said,) = caplog.messages
+    assert "2 columns and the model 4 features: the last 2 count as missing" in said
 
 
 TABLES = hnp.arrays(
