@@ -28,6 +28,7 @@ HOMOGENEOUS_CLUSTER = "homogeneousCluster"
 MOST_INSTANCES = 100
 
 DEFAULT_CHECKPOINT_PATH = "/opt/ml/checkpoints"
+DEFAULT_TENSORBOARD_PATH = "/opt/ml/output/tensorboard"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Checkpoints:
+class KeptFolder:
     """A folder of the container that is kept in step with a prefix in S3."""
 
     uri: S3Uri
@@ -72,7 +73,8 @@ class TrainingSpec:
     max_runtime_seconds: int
     network_isolation: bool
     metrics: tuple[MetricDefinition, ...]
-    checkpoints: Checkpoints | None = None
+    checkpoints: KeptFolder | None = None
+    tensorboard: KeptFolder | None = None
     max_wait_seconds: int | None = None
     max_retries: int = 0
 
@@ -81,7 +83,6 @@ class TrainingSpec:
         """Raises ValueError, in the words of the service where those are known."""
         algorithm = request["AlgorithmSpecification"]
         _check_warm_pool(request)
-        _check_tensorboard(request.get("TensorBoardOutputConfig"))
         output = request["OutputDataConfig"]
         channels = channels_of_request(request, algorithm["TrainingInputMode"])
         groups = _not_too_many(_groups(request.get("ResourceConfig", {})))
@@ -100,6 +101,7 @@ class TrainingSpec:
             network_isolation=bool(request.get("EnableNetworkIsolation", False)),
             metrics=_metrics(algorithm.get("MetricDefinitions", ())),
             checkpoints=_checkpoints(request.get("CheckpointConfig")),
+            tensorboard=_tensorboard(request.get("TensorBoardOutputConfig")),
             max_wait_seconds=request.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds"),
             max_retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
         )
@@ -224,7 +226,7 @@ def _metrics(definitions: Sequence[Mapping[str, str]]) -> tuple[MetricDefinition
     return tuple(metrics)
 
 
-def _checkpoints(config: Mapping[str, str] | None) -> Checkpoints | None:
+def _checkpoints(config: Mapping[str, str] | None) -> KeptFolder | None:
     if config is None:
         return None
     path = config.get("LocalPath", DEFAULT_CHECKPOINT_PATH)
@@ -234,12 +236,22 @@ def _checkpoints(config: Mapping[str, str] | None) -> Checkpoints | None:
             f"folder for checkpoints alone, such as {DEFAULT_CHECKPOINT_PATH}"
         )
     _check_reserved("CheckpointConfig", path, ("/opt/ml/input",))
-    return Checkpoints(s3_uri(config["S3Uri"]), path)
+    return KeptFolder(s3_uri(config["S3Uri"]), path)
 
 
-def _check_tensorboard(config: Mapping[str, str] | None) -> None:
-    path = (config or {}).get("LocalPath", "")
-    _check_reserved("TensorBoardOutputConfig", path, ("/opt/ml", "/tmp", "/usr/local/nvidia"))
+def _tensorboard(config: Mapping[str, str] | None) -> KeptFolder | None:
+    if config is None:
+        return None
+    path = config.get("LocalPath", DEFAULT_TENSORBOARD_PATH)
+    # The default is in a reserved path itself, and what the developer guide tells to name.
+    if posixpath.normpath(path) != DEFAULT_TENSORBOARD_PATH:
+        _check_reserved("TensorBoardOutputConfig", path, ("/opt/ml", "/tmp", "/usr/local/nvidia"))
+        if not path.startswith("/") or posixpath.normpath(path) in ("/", "/opt"):
+            raise ValueError(
+                f"Invalid LocalPath {path!r} of TensorBoardOutputConfig; it must be the absolute "
+                f"path of a folder for TensorBoard alone, such as {DEFAULT_TENSORBOARD_PATH}"
+            )
+    return KeptFolder(s3_uri(config["S3OutputPath"]), path)
 
 
 def _check_reserved(member: str, path: str, reserved: Sequence[str]) -> None:

@@ -48,6 +48,7 @@ class CheckpointError(Exception):
 class CheckpointFolder:
     """One host's checkpoints: `folder` on this machine, `memory` the file beside it.
 
+    Another folder may be kept in the same way: `content` is what an error calls its files.
     `memory` lies in a folder that the container does not see and that holds `folder`. Not to be
     used from two threads at once.
     """
@@ -56,6 +57,7 @@ class CheckpointFolder:
     uri: S3Uri
     folder: Path
     memory: Path
+    content: str = "Checkpoint"
 
     def __post_init__(self) -> None:
         self._stored: dict[str, Signature] = self._remembered()
@@ -143,7 +145,7 @@ class CheckpointFolder:
                 self._store_one(name, signature)
             except (OSError, NoSuchBucket) as error:
                 fault = fault or CheckpointError(
-                    f"Checkpoint upload failed: {name!r} could not be stored below {self.uri}: "
+                    f"{self.content} upload failed: {name!r} could not be stored below {self.uri}: "
                     f"{error}"
                 )
         return fault
@@ -234,7 +236,9 @@ class CheckpointKeeper:
             except CheckpointError as error:
                 fault = fault or str(error)
             except NoSuchBucket:
-                fault = fault or f"Checkpoint upload failed: the bucket of {folder.uri} is gone"
+                fault = (
+                    fault or f"{folder.content} upload failed: the bucket of {folder.uri} is gone"
+                )
         return fault
 
     def _keep(self) -> None:

@@ -9,6 +9,7 @@ has a folder of its own on this machine, which mirrors /opt/ml:
         model/
         output/{data/,failure}
         checkpoints/               where CheckpointConfig is given, mounted at its LocalPath
+        tensorboard/               the same of a TensorBoardOutputConfig, where it is not in output/
 
 The parts are mounted one by one, so that what an image brings in /opt/ml/code stays visible. Beside
 them lie, unseen by the container unless mounted over its input:
@@ -27,7 +28,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sagelocal.domain.channels import Channel
-from sagelocal.domain.training_spec import Checkpoints, Host, TrainingSpec
+from sagelocal.domain.training_spec import Host, KeptFolder, TrainingSpec
 from sagelocal.runtime.interface import Mount
 
 # What the cloud calls it, and Docker too.
@@ -67,11 +68,18 @@ class OptMl:
 
     def checkpoints(self, local_path: str) -> Path:
         """The folder that the container sees at the LocalPath of its checkpoints."""
+        return self._kept(local_path, "checkpoints")
+
+    def tensorboard(self, local_path: str) -> Path:
+        """The folder that the container sees at the LocalPath of what TensorBoard shows."""
+        return self._kept(local_path, "tensorboard")
+
+    def _kept(self, local_path: str, name: str) -> Path:
         inside = PurePosixPath(posixpath.normpath(local_path))
         for part in PARTS:
             if inside.is_relative_to(f"/opt/ml/{part}"):
                 return self.root / inside.relative_to("/opt/ml")
-        return self.root / "checkpoints"
+        return self.root / name
 
     @property
     def pipes(self) -> Path:
@@ -85,15 +93,20 @@ class OptMl:
         """Where a job's changes to such a channel go."""
         return self._channels / channel / "changes"
 
-    def mounts(self, checkpoints: Checkpoints | None = None) -> tuple[Mount, ...]:
-        """The parts, the channels that were laid out to be mounted, and a folder of checkpoints."""
+    def mounts(
+        self, checkpoints: KeptFolder | None = None, tensorboard: KeptFolder | None = None
+    ) -> tuple[Mount, ...]:
+        """The parts, the channels that were laid out to be mounted, and what is kept in S3."""
         parts = [Mount(self.root / part, f"/opt/ml/{part}") for part in PARTS]
         names = sorted(path.name for path in self._channels.glob("*"))
-        mounts = (*parts, *(self._channel_mount(name) for name in names))
-        if checkpoints is None or self.checkpoints(checkpoints.path) != self.root / "checkpoints":
-            return mounts
-        target = posixpath.normpath(checkpoints.path)
-        return (*mounts, Mount(self.root / "checkpoints", target))
+        kept = [
+            Mount(self.root / name, posixpath.normpath(folder.path))
+            for name, folder in (("checkpoints", checkpoints), ("tensorboard", tensorboard))
+            if folder is not None and self._kept(folder.path, name) == self.root / name
+        ]
+        # One may lie in the other, which is mounted before it.
+        kept.sort(key=lambda mount: mount.target)
+        return (*parts, *(self._channel_mount(name) for name in names), *kept)
 
     @property
     def _channels(self) -> Path:
@@ -113,6 +126,8 @@ class OptMl:
             folder.mkdir(parents=True, exist_ok=True)
         if spec.checkpoints is not None:
             self.checkpoints(spec.checkpoints.path).mkdir(parents=True, exist_ok=True)
+        if spec.tensorboard is not None:
+            self.tensorboard(spec.tensorboard.path).mkdir(parents=True, exist_ok=True)
         for name, content in configuration(spec, host, network_interface).items():
             (self.config / name).write_text(json.dumps(content))
 

@@ -14,7 +14,7 @@ with a verdict (it repeats the upload).
     training_row       the job's row, committed before anything is done
     training_cluster   the containers: image, start, wait, stop
     training_outcome   verdict, reason, metrics
-    checkpoints        what is kept in S3 while the containers run
+    checkpoints        what is kept in S3 while the containers run, TensorBoard's files as well
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sagelocal.domain.failure_reasons import capacity_error, client_error, internal_error
+from sagelocal.domain.names import S3Uri
 from sagelocal.domain.training import (
     IllegalTransition,
     SecondaryStatus,
@@ -62,6 +63,8 @@ from sagelocal.runtime.interface import Exit, RuntimeFault, RuntimeUnavailable
 # Between attempts of a RetryStrategy, or to record what became of a job; doubled each time.
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
+# Below the S3OutputPath and the job's name (SageMaker SDK: latest_job_tensorboard_artifacts_path).
+_TENSORBOARD = "tensorboard-output"
 
 log = logging.getLogger(__name__)
 
@@ -204,10 +207,29 @@ class TrainingRun:
             for folder in folders
         ]
 
+    def _tensorboard(self, job: TrainingJob, spec: TrainingSpec) -> Sequence[CheckpointFolder]:
+        """Every host's folder for TensorBoard, kept where the SDK looks for it."""
+        if spec.tensorboard is None:
+            return ()
+        given = spec.tensorboard.uri
+        key = "/".join(part for part in (given.key.strip("/"), job.name, _TENSORBOARD) if part)
+        folders = [self._tools.opt_ml(job, host.name) for host in spec.hosts]
+        return [
+            CheckpointFolder(
+                self._tools.objects,
+                S3Uri(given.bucket, key),
+                folder.tensorboard(spec.tensorboard.path),
+                folder.root / "tensorboard.json",
+                "TensorBoard",
+            )
+            for folder in folders
+        ]
+
     def _see_through(self, spec: TrainingSpec) -> None:
         """From running containers to a verdict, or to an interruption."""
         job = self._row.job()
-        with CheckpointKeeper(self._checkpoints(job, spec)) as keeper:
+        kept = (*self._checkpoints(job, spec), *self._tensorboard(job, spec))
+        with CheckpointKeeper(kept) as keeper:
             try:
                 exits = self._cluster.see_through(spec)
             except LostContainer:

@@ -73,7 +73,7 @@ class TrainingTools:
             image=spec.image,
             log_path=log_path,
             mounts=(
-                *self.opt_ml(job, host.name).mounts(spec.checkpoints),
+                *self.opt_ml(job, host.name).mounts(spec.checkpoints, spec.tensorboard),
                 *packages_mounts(
                     self.settings.packages_folder, network_isolation=spec.network_isolation
                 ),

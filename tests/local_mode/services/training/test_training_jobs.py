@@ -210,6 +210,10 @@ def test_data_that_is_not_there_is_refused_at_once(training: Any, uri: str) -> N
             "path: [/opt/ml, /tmp, /usr/local/nvidia]",
         ),
         (
+            {"TensorBoardOutputConfig": {"S3OutputPath": "s3://bucket/t", "LocalPath": "logs"}},
+            "Invalid LocalPath 'logs' of TensorBoardOutputConfig",
+        ),
+        (
             {"CheckpointConfig": {"S3Uri": "https://bucket/c"}},
             "Invalid S3 URI 'https://bucket/c'",
         ),
