@@ -25,6 +25,7 @@ from sagelocal_tensorflow.faults import Refused
 JSONS = "application/jsons"
 KINDS = (JSON, JSON_LINES, JSONS, CSV)
 KEYS = ("instances", "inputs", "examples")
+EMPTY = "JSON Parse error: The document is empty. Send at least one instance."
 
 # The first field decides for all: a quotation mark or something like a number.
 _NUMBERS_OR_QUOTED = re.compile(r'\s*(?:"|[\d.Ee+\-]+)')
@@ -34,7 +35,7 @@ _SHOWN = 60
 def read(text: str, kind: str) -> Mapping[str, Any]:
     """The request of TensorFlow Serving's REST API; `kind` is one of KINDS. Raises Refused."""
     if not text.strip():
-        raise Refused("JSON Parse error: The document is empty. Send at least one instance.")
+        raise Refused(EMPTY)
     if kind == CSV:
         return {"instances": _csv_rows(text)}
     try:

@@ -68,6 +68,8 @@ def answer(models: Models, path: str, body: bytes | None) -> bytes:
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
+    if not body.strip():
+        raise Refused(bodies.EMPTY)
     try:
         document = bodies.parse(body)
     except ValueError as error:

@@ -93,6 +93,9 @@ def test_what_a_handler_raises_is_the_error(pair: Any) -> None:
         500,
         {"error": "unsupported content type application/xml"},
     )
+    status, answer = endpoint.ask("", "application/json")
+    assert status == 500
+    assert "The document is empty" in answer["error"]
     status, answer = endpoint.ask({"signature_name": "absent", "instances": [1.0]})
     assert status == 500
     assert "not found in signature def" in json.loads(answer["error"])["error"]
