@@ -27,7 +27,7 @@ class Server:
     def __init__(self, cluster, job_name, task_index):
         host, port = cluster[job_name][task_index].split(":")
         socketserver.TCPServer.allow_reuse_address = True
-        self._server = socketserver.TCPServer((host, int(port)), Sum)
+        self._server = socketserver.TCPServer(("", int(port)), Sum)  # as TensorFlow does
         self._server.total = 0
     def join(self):
         self._server.serve_forever()
@@ -91,6 +91,25 @@ def test_parameter_servers_run_beside_a_master_and_workers(
     }
 
 
+def test_hosts_that_are_processes_of_one_machine_have_ports_of_their_own(job: Any) -> None:
+    purposes = (tf_cluster.MIRRORED_PORT, tf_cluster.WORKER_PORT, tf_cluster.SERVER_PORT)
+    names = [FIRST, SECOND, "127.77.4.3"]
+    used = [port for purpose in purposes for port in tf_cluster.ports(names, purpose).values()]
+    assert len(set(used)) == len(used) == 9
+    assert all(10000 <= port < 32000 for port in used)
+
+    first, second = tf_cluster.ports([FIRST, SECOND], tf_cluster.MIRRORED_PORT).values()
+    environment = _environment(job, SECOND, hosts=[FIRST, SECOND])
+    assert json.loads(tf_cluster.mirrored(environment)["TF_CONFIG"])["cluster"] == {
+        "worker": [f"{FIRST}:{first}", f"{SECOND}:{second}"]
+    }
+
+
+@pytest.mark.parametrize("names", [["127.0.0.1"], [FIRST, "10.1.2.3"], ["10.1.2.3"]])
+def test_a_host_that_is_alone_or_elsewhere_keeps_the_port_of_the_cloud(names: list[str]) -> None:
+    assert tf_cluster.ports(names, 8890) == dict.fromkeys(names, 8890)
+
+
 @pytest.fixture
 def two_jobs(tmp_path: Path, job: Any) -> list[Any]:
     """The same job on two hosts, with a stand-in for TensorFlow in their image."""
@@ -140,7 +159,8 @@ def test_a_server_that_cannot_run_fails_the_job(two_jobs: list[Any], tmp_path: P
     ended = two_jobs[0].run()
 
     assert ended.exit_code == 1
-    assert f"Nothing listens at {FIRST}:2223" in ended.failure
+    at = tf_cluster.ports([FIRST, SECOND], tf_cluster.SERVER_PORT)[FIRST]
+    assert f"Nothing listens at {FIRST}:{at}" in ended.failure
     assert "no libcuda" in ended.output
 
 
