@@ -15,8 +15,13 @@ def shorten(reason: str) -> str:
     return reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 3] + "..."
 
 
-def ping_failure(label: str, variant_name: str) -> str:
-    """The cloud's reason when a container does not answer /ping in time."""
+def ping_failure(label: str, variant_name: str | None) -> str:
+    """The cloud's reason when a container does not answer /ping in time.
+
+    Without a variant it is one of a transform job.
+    """
+    if variant_name is None:
+        return f"The {label} container did not pass the ping health check."
     return (
         f"The {label} container for production variant {variant_name} did not pass the ping "
         "health check. Please check CloudWatch logs for this endpoint."

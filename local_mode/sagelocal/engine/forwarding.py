@@ -104,6 +104,7 @@ class Connections:
 
     def __init__(self, address: str) -> None:
         """`address` is http://host:port."""
+        self.address = address
         parts = urlsplit(address)
         self._host, self._port = parts.hostname or "", parts.port
         self._idle: deque[_Connection] = deque()

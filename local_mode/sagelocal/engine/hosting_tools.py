@@ -9,40 +9,29 @@ each has what it was called for.
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sagelocal.domain.deployments import Deployment, Instance, Variant, log_group, log_stream
 from sagelocal.domain.endpoints import Endpoint
-from sagelocal.domain.instances import instance as instance_of
-from sagelocal.domain.models import MODELS_FOLDER, Container
+from sagelocal.domain.models import MODELS_FOLDER
 from sagelocal.engine.endpoint_records import EndpointRecords
-from sagelocal.engine.gpus import Gpus, gpus_of
+from sagelocal.engine.gpus import gpus_of
 from sagelocal.engine.instance_keeper import InstanceKeeper, Member, Timing
 from sagelocal.engine.loaded_models import LoadedModels
 from sagelocal.engine.model_data import model_mounts, stage
 from sagelocal.engine.model_shelf import ModelShelf
 from sagelocal.engine.models_api import ModelsApi
-from sagelocal.engine.packages import packages_mounts
-from sagelocal.engine.service_access import service_access
+from sagelocal.engine.serving_specs import Owner, container_spec
 from sagelocal.runtime.interface import ContainerSpec, Mount, Runtime
 from sagelocal.settings import Settings
 from sagelocal.store.logs import LogStore, NoSuchLog
 from sagelocal.store.objects import ObjectStore
 
 ENDPOINT_LABEL = "endpoint"
-CONTAINER_PORT = 8080
-MULTI_MODEL_VARIABLE = "SAGEMAKER_MULTI_MODEL"
-# For servers inside a container of a pipeline; no two containers of a chain share a port.
-SAFE_PORTS_FROM = 20_000
-SAFE_PORTS = 1_000
-# Memory is what one chooses of a serverless variant; processors come in proportion, up to these.
-SERVERLESS_VCPUS = 6
-MIB = 1024**2
 LAST_LOG_LINES = 8
 LAST_LOG_CHARACTERS = 500
 
@@ -99,7 +88,7 @@ class HostingTools:
                 Member(
                     container.label,
                     self._spec(endpoint, deployment, variant, instance, position),
-                    self._gpus(variant),
+                    gpus_of(variant.instance_type or "", self.settings, self.runtime),
                     self._models(endpoint, deployment, variant, instance, position),
                 )
                 for position, container in enumerate(variant.containers)
@@ -141,9 +130,6 @@ class HostingTools:
     ) -> Path:
         return self._endpoint_folder(endpoint) / deployment.id / variant.name / f"{position:02}"
 
-    def _gpus(self, variant: Variant) -> Gpus:
-        return gpus_of(variant.instance_type or "", self.settings, self.runtime)
-
     def _spec(
         self,
         endpoint: Endpoint,
@@ -153,31 +139,22 @@ class HostingTools:
         position: int,
     ) -> ContainerSpec:
         container = variant.containers[position]
-        vcpus, memory_bytes = _machine(variant)
         folder = self._container_folder(endpoint, deployment, variant, position)
         mounts = model_mounts(container, folder)
         if container.multi_model:
             models = self._models_folder(endpoint, deployment, variant, instance, position)
             mounts = (*mounts, Mount(models, MODELS_FOLDER, read_only=True))
-        isolated = variant.network_isolation
-        access = {} if isolated else service_access(self.settings, self.runtime)
-        kept = packages_mounts(self.settings.packages_folder, network_isolation=isolated)
-        return ContainerSpec(
-            name=f"{endpoint.name}-{variant.name}-{instance.id}-{position}",
-            image=container.image,
+        return container_spec(
+            Owner(ENDPOINT_LABEL, endpoint.arn, endpoint.name, endpoint.region),
+            variant,
+            instance,
+            position,
             log_path=self.logs.path(
                 log_group(endpoint.name), log_stream(variant, instance.id, container)
             ),
-            mounts=(*mounts, *kept),
-            arguments=("serve",),
-            environment=access | environment(endpoint.region, variant, position),
-            hostname=container.hostname,
-            port=CONTAINER_PORT + position,
-            memory_bytes=min(memory_bytes, self.settings.most_memory_bytes),
-            cpus=float(min(vcpus, os.cpu_count() or 1)),
-            gpus=self._gpus(variant).given,
-            network_isolation=variant.network_isolation,
-            labels={ENDPOINT_LABEL: endpoint.arn},
+            mounts=mounts,
+            runtime=self.runtime,
+            settings=self.settings,
         )
 
     def _models_folder(
@@ -222,29 +199,3 @@ class HostingTools:
         except NoSuchLog:
             return ""
         return " | ".join(event.text for event in page.events)[-LAST_LOG_CHARACTERS:]
-
-
-def _machine(variant: Variant) -> tuple[int, int]:
-    """The processors and the bytes of memory of one instance of the variant."""
-    if variant.serverless:
-        return SERVERLESS_VCPUS, variant.serverless["MemorySizeInMB"] * MIB
-    machine = instance_of(variant.instance_type or "")
-    return machine.vcpus, machine.memory_bytes
-
-
-def environment(region: str, variant: Variant, position: int) -> dict[str, str]:
-    """What a container of a model is told. The client's own values win over the platform's.
-
-    In a pipeline each container listens on a port of its own, which it is told.
-    """
-    container: Container = variant.containers[position]
-    platform: Mapping[str, str] = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-    modes: Mapping[str, str] = {MULTI_MODEL_VARIABLE: "true"} if container.multi_model else {}
-    chained: Mapping[str, str] = {}
-    if len(variant.containers) > 1:
-        first = SAFE_PORTS_FROM + position * SAFE_PORTS
-        chained = {
-            "SAGEMAKER_BIND_TO_PORT": str(CONTAINER_PORT + position),
-            "SAGEMAKER_SAFE_PORT_RANGE": f"{first}-{first + SAFE_PORTS - 1}",
-        }
-    return {**platform, **container.environment, **modes, **chained}

@@ -121,7 +121,7 @@ class InstanceKeeper:
     def __init__(
         self,
         instance: Instance,
-        variant_name: str,
+        variant_name: str | None,
         members: Sequence[Member],
         *,
         runtime: Runtime,

@@ -20,9 +20,9 @@ from typing import Protocol
 from sagelocal.domain.models import MODEL_FOLDER
 from sagelocal.engine.extraction import BadArchive, extract
 from sagelocal.engine.health import Patience, Problem, delay_after, ping
-from sagelocal.engine.hosting_tools import CONTAINER_PORT
 from sagelocal.engine.log_tail import Tail
 from sagelocal.engine.packages import packages_mounts
+from sagelocal.engine.serving_specs import CONTAINER_PORT
 from sagelocal.engine.version_notes import say_version
 from sagelocal.runtime.artifacts import CODE_FOLDER
 from sagelocal.runtime.interface import ContainerSpec, Exit, Handle, Mount, Runtime

@@ -12,6 +12,7 @@ from sagelocal.engine.hosting import HostingEngine
 from sagelocal.engine.packages import sweep_packages
 from sagelocal.engine.pushed_images import PushedImages
 from sagelocal.engine.training import TrainingEngine
+from sagelocal.engine.transforms import TransformEngine
 from sagelocal.runtime.choose import choose_runtime
 from sagelocal.runtime.images import ImageCatalog
 from sagelocal.runtime.interface import Runtime
@@ -38,6 +39,7 @@ class Plane:
     hosting: HostingEngine
     asynchronous: AsyncInvocations
     captures: CaptureWriter
+    transforms: TransformEngine
 
 
 @contextmanager
@@ -67,10 +69,14 @@ def open_plane(settings: Settings, images: ImageCatalog | None = None) -> Iterat
     hosting = HostingEngine(resources, objects, logs, runtime, settings, folder=data / "endpoints")
     asynchronous = AsyncInvocations(resources, objects, hosting)
     captures = CaptureWriter(objects)
+    transforms = TransformEngine(
+        resources, objects, logs, runtime, settings, folder=data / "transform-jobs"
+    )
     sweep_packages(settings.packages_folder)
     training.start()
     hosting.start()
     asynchronous.start()
+    transforms.start()
     try:
         yield Plane(
             settings,
@@ -84,8 +90,10 @@ def open_plane(settings: Settings, images: ImageCatalog | None = None) -> Iterat
             hosting,
             asynchronous,
             captures,
+            transforms,
         )
     finally:
+        transforms.close()
         training.close()
         captures.close()
         asynchronous.close()

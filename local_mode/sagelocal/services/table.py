@@ -16,11 +16,13 @@ from sagelocal.services import (
     sts,
     tags,
     training_jobs,
+    transform_jobs,
 )
 from sagelocal.services.calls import OperationTable
 
 OPERATIONS: OperationTable = {
     **training_jobs.OPERATIONS,
+    **transform_jobs.OPERATIONS,
     **models.OPERATIONS,
     **endpoint_configs.OPERATIONS,
     **endpoints.OPERATIONS,

@@ -448,14 +448,20 @@ def test_at_a_terminal_ctrl_c_asks_whether_to_stop(laptop: Any, terminal: Any, a
     assert job["TrainingJobStatus"] in ("Stopping", "Stopped")
 
 
-def test_a_transform_runs_or_is_refused_in_the_planes_own_words(laptop: Any) -> None:
+@pytest.mark.parametrize("where", [("--here",), ("--cloud", "--yes")], ids=["here", "cloud"])
+def test_a_transform_runs_and_its_results_come_back(where: tuple[str, ...], laptop: Any) -> None:
     laptop.write(
-        laptop.endpoint("scores").replace('kind = "endpoint"', 'kind = "transform"')
-        + '[input]\nsource = "numbers.csv"\ncontent_type = "text/csv"\nsplit = "Line"\n',
+        laptop.endpoint(f"scores-{where[0][2:]}").replace('kind = "endpoint"', 'kind = "transform"')
+        + '[input]\nsource = "numbers.csv"\ncontent_type = "text/csv"\nsplit = "Line"\n'
+        '[output]\nassemble = "Line"\n[limits]\nstrategy = "SingleRecord"\n',
         "transform.toml",
     )
-    done = laptop.run("launch", "transform.toml", "--cloud", "--yes", "--poll-seconds", "0.2")
+    results = laptop.folder / f"results-{where[0][2:]}"
+    done = laptop.run(
+        *("launch", "transform.toml", *where, "--poll-seconds", "0.2", "--output", str(results))
+    )
 
-    assert done.returncode == 1
-    assert "CreateTransformJob was refused: " in done.stderr
-    assert "CreateTransformJob" in done.stderr.partition("refused: ")[2]
+    assert done.returncode == 0, done.stderr
+    assert "MaxPayloadInMB=6, BatchStrategy=SINGLE_RECORD" in done.stdout
+    assert f"The results are in {results}: 1 files" in done.stdout
+    assert (results / "numbers.csv.out").read_text() == "9 green\n15 green\n"

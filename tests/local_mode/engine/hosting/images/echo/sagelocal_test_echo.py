@@ -1,11 +1,11 @@
 """A container for tests: it answers with what it got, or does what it is told.
 
 The environment says how it starts (START = exit | failed:WHY | hungry:MEBIBYTES | mute | sick |
-slow:SECONDS) and what it is called (MODEL_TAG); the body of a request may be `sleep SECONDS`,
-`die`, `status CODE WORDS`, `file NAME`, `environment NAME`, `headers`, `garbage`, `stream WORD
-...`, which answers one word at a time, each when another request has said `go on`, `drip WORD`,
-which gives one word and then dots for ever, `dripping`, how many get dots, or `zeros BYTES`.
-Anything else comes back as it is.
+slow:SECONDS), what it is called (MODEL_TAG) and its execution parameters (PARAMETERS); the body of
+a request may be `sleep SECONDS`, `die`, `status CODE WORDS`, `file NAME`, `environment NAME`,
+`headers`, `garbage`, `stream WORD ...`, which answers one word at a time, each when another request
+has said `go on`, `drip WORD`, which gives one word and then dots for ever, `dripping`, how many get
+dots, or `zeros BYTES`. Anything else comes back as it is.
 """
 
 import json
@@ -30,6 +30,10 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
 
     def do_GET(self) -> None:
+        if self.path == "/execution-parameters":
+            told = os.environ.get("PARAMETERS")
+            self.answer((told or "").encode(), 200 if told else 404, tagged=False)
+            return
         if START == "mute":
             time.sleep(3600)
         if START == "failed":
@@ -132,8 +136,8 @@ class Handler(BaseHTTPRequestHandler):
         if attributes := self.headers.get("X-Amzn-SageMaker-Custom-Attributes"):
             self.send_header("X-Amzn-SageMaker-Custom-Attributes", attributes[::-1])
 
-    def answer(self, body: bytes, status: int = 200) -> None:
-        if tag := os.environ.get("MODEL_TAG"):
+    def answer(self, body: bytes, status: int = 200, *, tagged: bool = True) -> None:
+        if tagged and (tag := os.environ.get("MODEL_TAG")):
             body = tag.encode() + b":" + body
         self.send_response(status)
         asked = str(self.headers.get("Content-Type", ""))
