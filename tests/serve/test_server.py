@@ -11,7 +11,7 @@ import signal
 import socket
 import stat
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,8 @@ def test_request_to_a_worker_without_its_model_waits_for_it_once_ping_was_health
     start_server: Start, model_dir: Path, wait_until: Wait
 ) -> None:
     server = start_server("slow_to_load_but_in_one", MODEL_SERVER_WORKERS="2").wait_until_ready()
-    with ThreadPoolExecutor(8) as pool:
-        # Many connections at once: both workers get some.
-        running = [pool.submit(server.invoke, b"pid") for _ in range(8)]
-        wait_until(lambda: any(call.done() for call in running))
+    with ThreadPoolExecutor(64) as pool:
+        running = _calls_of_both_workers(server, pool, wait_until)
         assert server.request("GET", "/ping").status == 200
         (model_dir / "go").touch()
         answers = [call.result() for call in running]
@@ -80,14 +78,31 @@ def test_request_that_waited_for_a_model_is_told_if_it_cannot_be_loaded(
 ) -> None:
     (model_dir / "fail").touch()
     server = start_server("slow_to_load_but_in_one", MODEL_SERVER_WORKERS="2").wait_until_ready()
-    with ThreadPoolExecutor(8) as pool:
-        running = [pool.submit(server.invoke, b"pid") for _ in range(8)]
-        wait_until(lambda: any(call.done() for call in running))
+    with ThreadPoolExecutor(64) as pool:
+        running = _calls_of_both_workers(server, pool, wait_until)
         (model_dir / "go").touch()
         answers = [call.result() for call in running]
     assert {answer.status for answer in answers} <= {200, 500}
     refused = [json.loads(answer.body)["message"] for answer in answers if answer.status == 500]
     assert all("This model has changed." in message for message in refused)
+
+
+def _calls_of_both_workers(
+    server: Any, pool: ThreadPoolExecutor, wait_until: Wait
+) -> list[Future[Any]]:
+    """Calls of which one is answered: many connections at once, for both workers get some then.
+
+    A worker that is quick to accept may have all of the first; then there are more.
+    """
+    running = [pool.submit(server.invoke, b"pid") for _ in range(8)]
+
+    def one_is_answered() -> bool:
+        if len(running) < 200:
+            running.append(pool.submit(server.invoke, b"pid"))
+        return any(call.done() for call in running)
+
+    wait_until(one_is_answered)
+    return running
 
 
 def test_silent_visitor_while_loading_keeps_nobody_waiting(

@@ -93,7 +93,7 @@ class Hosting:
         found: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
         return found
 
-    def await_status(self, name: str, *statuses: str, seconds: float = 30) -> dict[str, Any]:
+    def await_status(self, name: str, *statuses: str, seconds: float = 240) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while (found := self.describe(name))["EndpointStatus"] not in statuses:
             assert time.monotonic() < deadline, f"{found}\n{self.plane.log()}"
